@@ -1,0 +1,127 @@
+"""Encoders: one modality of a clip in, one vector out. A preset names the encoders of a library.
+
+An encoder is an object with `encode`. Loading one is slow (weights), so a worker loads it once and keeps it: see
+`clipsim.workers.stages`. To bring your own, make a `Preset` whose parts name your loaders and hand it to
+`ClipSim.open(preset=…)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol
+
+from clipsim.model import Label, Modality, Vector
+
+SAMPLE_RATE = 22050  # Hz, of every waveform
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One encoder's finding: a finite, non-zero float32 vector of shape (n,), and labels (best first) if it has any."""
+
+    vector: Vector
+    labels: tuple[Label, ...] = ()
+    tempo: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpec:
+    """The frames that a video encoder wants: `count` windows spread evenly through the clip.
+
+    A window is `frames` frames, `step` seconds apart (None: consecutive frames of the stream), scaled so that the
+    short side has `short_side` pixels.
+    """
+
+    count: int
+    frames: int
+    step: float | None
+    short_side: int
+
+
+class AudioEncoder(Protocol):
+    """Waveform to vector."""
+
+    def encode(self, waveform: Vector) -> Encoded:
+        """Encode a mono float32 waveform, shape (samples,), in [-1, 1], at 22,050 Hz."""
+        ...
+
+
+class VideoEncoder(Protocol):
+    """Frame windows to vector."""
+
+    window: WindowSpec
+
+    def encode(self, windows: Any) -> Encoded:
+        """Encode uint8 RGB windows, shape (windows, frames, height, width, 3)."""
+        ...
+
+
+class TextEncoder(Protocol):
+    """Lyrics to vector."""
+
+    def encode(self, text: str) -> Encoded:
+        """Encode cleaned lyrics of any length."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One encoder of a preset: its name (the key in `Features.vectors`), modality, size, and where it is loaded.
+
+    `loader` is `module:function`; the function takes nothing and returns the encoder. `weights` names the entries of
+    `clipsim.weights` it reads.
+    """
+
+    encoder: str
+    modality: Modality
+    size: int
+    loader: str
+    weights: tuple[str, ...] = ()
+
+    def load(self) -> Any:
+        """The encoder itself (slow: reads weights)."""
+        module, function = self.loader.split(":")
+        return getattr(import_module(module), function)()
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """The encoders of a library, in the order of their columns in the concatenated vector."""
+
+    name: str
+    parts: tuple[Part, ...]
+
+    @property
+    def size(self) -> int:
+        """Columns of the concatenated vector."""
+        return sum(part.size for part in self.parts)
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """Names of the encoders: what a library records, and refuses to mix."""
+        return tuple(part.encoder for part in self.parts)
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Entries of `clipsim.weights` that this preset needs."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.weights))
+
+    def of(self, modality: Modality) -> tuple[Part, ...]:
+        """The parts of one modality."""
+        return tuple(part for part in self.parts if part.modality == modality)
+
+
+LIBROSA = Part("librosa", "audio", 257, "clipsim.encoders.audio:load")
+MUSICNN = Part("musicnn", "audio", 200, "clipsim.encoders.tags:load", ("musicnn",))
+I3D = Part("i3d", "video", 400, "clipsim.encoders.video:load_i3d", ("i3d",))
+R3D = Part("r3d_18", "video", 400, "clipsim.encoders.video:load_r3d", ("r3d_18",))
+MPNET = Part("mpnet", "lyrics", 768, "clipsim.encoders.text:load_mpnet", ("mpnet",))
+MINILM = Part("minilm", "lyrics", 384, "clipsim.encoders.text:load_minilm", ("minilm",))
+BERT = Part("bert", "lyrics", 768, "clipsim.encoders.text:load_bert", ("bert",))
+
+PRESETS: dict[str, Preset] = {
+    "standard": Preset("standard", (I3D, LIBROSA, MUSICNN, MPNET)),
+    "small": Preset("small", (I3D, LIBROSA, MUSICNN, MINILM)),
+    "paper": Preset("paper", (R3D, LIBROSA, BERT)),  # the deck's 1425 columns, in its order
+}

@@ -1,0 +1,155 @@
+"""The values that travel the way of a clip. Frozen: a stage takes one and returns a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Modality = Literal["audio", "video", "lyrics"]
+By = Literal["all", "audio", "video", "lyrics"]
+Method = Literal["standard", "paper", "pca", "raw"]
+Stage = Literal["fetching", "listening", "watching", "reading", "comparing"]
+
+MODALITIES: tuple[Modality, ...] = ("audio", "video", "lyrics")
+METHODS: tuple[Method, ...] = ("standard", "paper", "pca", "raw")
+EMBEDDING_SIZE = 256
+HOME = "home"  # the community of the command line and the web page: it sees every clip of the library
+
+Vector = NDArray[np.float32]  # shape (n,)
+Matrix = NDArray[np.float32]  # shape (clips, n)
+Progress = Callable[[Stage], None]  # told when a stage begins; may be called from any thread
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A name with a score between 0 and 1: a musicnn tag, or a Kinetics-400 action class."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lyrics:
+    """The words of a clip, cleaned: no time stamps, sound marks or rolling repeats; one line of text per line sung."""
+
+    text: str
+    language: str | None = None  # BCP 47, such as "en" or "pt-BR"; None where nobody said
+    origin: Literal["manual", "automatic", "sidecar", "given"] = "given"
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One clip's metadata, and once it is encoded, what was found in it.
+
+    `id` is the canonical YouTube id (11 characters), or `local-` or `web-` and 16 hexadecimal digits of a SHA-256.
+    """
+
+    id: str
+    title: str
+    artist: str | None = None
+    album: str | None = None
+    genre: str | None = None
+    keywords: tuple[str, ...] = ()  # the uploader's tags
+    categories: tuple[str, ...] = ()
+    channel: str | None = None
+    url: str | None = None  # where a person can watch it; None for a local file
+    path: str | None = None  # the local file it was added from
+    thumbnail: str | None = None
+    duration: float | None = None  # seconds
+    language: str | None = None
+    # found by the encoders
+    modalities: tuple[Modality, ...] = ()
+    tempo: float | None = None  # beats per minute
+    tags: tuple[Label, ...] = ()  # musicnn's, best first, five at most
+    classes: tuple[Label, ...] = ()  # Kinetics-400's, best first, five at most
+    words: tuple[str, ...] = ()  # what its lyrics speak of, most telling first, ten at most
+    added: datetime | None = None
+    notes: tuple[str, ...] = ()  # one sentence for each thing that is missing and why ("The video is black.")
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """What was fetched: the files of one clip, either of which may be the other or missing."""
+
+    clip: Clip
+    audio: Path | None = None
+    video: Path | None = None
+    lyrics: Lyrics | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What the encoders found in one clip. A missing modality has no vectors: never zeros.
+
+    `vectors` maps an encoder's name (`librosa`, `musicnn`, `i3d`, `mpnet`, …) to its float32 vector of shape (n,),
+    finite and not all zero.
+    """
+
+    vectors: Mapping[str, Vector] = field(default_factory=dict)
+    tempo: float | None = None
+    tags: tuple[Label, ...] = ()
+    classes: tuple[Label, ...] = ()
+    fingerprint: NDArray[np.uint32] | None = None  # shape (frames,); see clipsim.fingerprint
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One result: a clip, how similar it is (cosine, -1 to 1), by which modality, and why."""
+
+    rank: int  # from 1
+    clip: Clip
+    similarity: float
+    by: Mapping[Modality, float]  # only the modalities that both clips have
+    cluster: Cluster | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A group of clips that sit together. `id` and `label` stay the same while the library grows by a few clips."""
+
+    id: int
+    label: str
+    size: int
+    members: tuple[Clip, ...] = ()  # nearest to the centre first
+
+
+@dataclass(frozen=True, slots=True)
+class Clustering:
+    """All clusters of a library and how well they hold together."""
+
+    method: str  # such as "k-means (9)"
+    clusters: tuple[Cluster, ...]
+    quality: Mapping[str, float]  # silhouette, inertia, …
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a pasted link is answered with. `notice` is a sentence about the library's state, or None."""
+
+    query: Clip
+    method: str  # the method that answered, which may be "raw" where the asked one is not trained yet
+    results: tuple[Match, ...]
+    cluster: Cluster | None = None
+    notice: str | None = None
+    status: Literal["added", "known"] = "known"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One line of `clipsim doctor`: what was looked at, whether it is well, and what to do if not."""
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str = ""
+
+
+JSON = dict[str, Any]
