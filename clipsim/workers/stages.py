@@ -1,0 +1,107 @@
+"""What a worker runs: one modality of one clip, from file to features.
+
+A modality that is there but says nothing (silence, a black picture, too few words) counts as missing, with a note.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from clipsim import media as reader
+from clipsim.encoders import SAMPLE_RATE, Encoded, Part, Preset
+from clipsim.errors import ClipSimError, DiskFull, EncoderError
+from clipsim.model import Features, Label, Media, Modality, Vector
+from clipsim.sources.lyrics import MIN_WORDS, count_words
+
+log = logging.getLogger(__name__)
+
+LABELS_KEPT = 5
+
+
+@lru_cache(maxsize=16)
+def encoder(part: Part) -> Any:
+    """The encoder of a part, loaded once per process."""
+    log.info("loading encoder %s", part.encoder)
+    return part.load()
+
+
+def load(preset: Preset) -> None:
+    """Load every encoder of the preset."""
+    for part in preset.parts:
+        encoder(part)
+
+
+def encode(modality: Modality, media: Media, preset: Preset, max_duration: float) -> Features:
+    """Encode one modality. Features without vectors mean that it is missing; a note says why.
+
+    Raises:
+        ClipSimError: the file cannot be read, or the encoder failed on it.
+    """
+    try:
+        if modality == "audio":
+            return _audio(media.audio, preset, max_duration)
+        if modality == "video":
+            return _video(media.video, preset)
+        return _lyrics(media, preset)
+    except ClipSimError:
+        raise
+    except OSError as error:
+        if error.errno == 28:  # ENOSPC
+            raise DiskFull() from error
+        raise EncoderError(f"The clip's {modality} could not be read ({error.strerror or error}).") from error
+    except Exception as error:
+        log.exception("encoding the %s of %s failed", modality, media.clip.id)
+        raise EncoderError(f"The clip's {modality} could not be encoded ({type(error).__name__}: {error}).") from error
+
+
+def _audio(path: Path | None, preset: Preset, max_duration: float) -> Features:
+    if path is None or not reader.probe(path).has_audio:
+        return Features(notes=("It has no sound.",))
+    waveform = reader.decode_audio(path, max_duration)
+    if reader.is_silent(waveform):
+        return Features(notes=("Its sound is silence.",))
+    from clipsim.fingerprint import fingerprint
+
+    found = {part.encoder: encoder(part).encode(waveform) for part in preset.of("audio")}
+    features = _collect(found, "tags")
+    return Features(
+        vectors=features.vectors,
+        tempo=features.tempo,
+        tags=features.tags,
+        fingerprint=fingerprint(waveform, SAMPLE_RATE),
+    )
+
+
+def _video(path: Path | None, preset: Preset) -> Features:
+    if path is None or not reader.probe(path).has_video:
+        return Features(notes=("It has no picture.",))
+    found: dict[str, Encoded] = {}
+    for part in preset.of("video"):
+        network = encoder(part)
+        windows = reader.read_windows(path, network.window)
+        if reader.is_black(windows):
+            return Features(notes=("Its picture is black.",))
+        found[part.encoder] = network.encode(windows)
+    return _collect(found, "classes")
+
+
+def _lyrics(media: Media, preset: Preset) -> Features:
+    text = media.lyrics.text if media.lyrics else ""
+    if count_words(text) < MIN_WORDS:
+        return Features(notes=("It has no lyrics.",) if not text.strip() else ("Its lyrics are too short.",))
+    return _collect({part.encoder: encoder(part).encode(text) for part in preset.of("lyrics")}, "")
+
+
+def _collect(found: dict[str, Encoded], labels: str) -> Features:
+    vectors: dict[str, Vector] = {name: encoded.vector for name, encoded in found.items()}
+    best: tuple[Label, ...] = next((encoded.labels for encoded in found.values() if encoded.labels), ())[:LABELS_KEPT]
+    tempo = next((encoded.tempo for encoded in found.values() if encoded.tempo), None)
+    return Features(
+        vectors=vectors,
+        tempo=tempo,
+        tags=best if labels == "tags" else (),
+        classes=best if labels == "classes" else (),
+    )
