@@ -47,13 +47,13 @@ class Settings(BaseSettings):
         None, description="address of a Chroma server (`http://host:port`); empty: embedded in the data folder"
     )
     database: str | None = Field(
-        None, description="SQLAlchemy address of the library; empty: SQLite in the data folder"
+        None, repr=False, description="SQLAlchemy address of the library; empty: SQLite in the data folder"
     )
     allowed_hosts: str = Field(
         "", description="hosts besides YouTube whose links are fetched, comma-separated; may be private addresses"
     )
     cookies: Path | None = Field(None, description="cookies file for yt-dlp (age-restricted videos, bot checks)")
-    proxy: str | None = Field(None, description="proxy for yt-dlp, such as `socks5://host:port`")
+    proxy: str | None = Field(None, repr=False, description="proxy for yt-dlp, such as `socks5://host:port`")
     max_duration: float = Field(1200.0, gt=0, description="longest clip to accept, in seconds")
     max_bytes: int = Field(200 * MIB, gt=0, description="largest download of one clip, in bytes")
     fetch_timeout: float = Field(300.0, gt=0, description="seconds after which a fetch is stopped")
@@ -138,7 +138,7 @@ def env_example() -> str:
     """The text of `.env.example`: one line for each setting, commented out, with its default."""
     lines = ["# Copy to .env and uncomment what you change. `NAME=value  # what it is`"]
     for name, shown, text in rows():
-        value = "" if " " in shown else shown
+        value = shown if shown and " " not in shown else "''"  # quoted: else the comment would be the value
         lines.append(f"#{name}={value}  # {text}")
     return "\n".join(lines) + "\n"
 
