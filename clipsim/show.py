@@ -1,0 +1,183 @@
+"""What the command line prints: each result as a JSON document, and as a table for people.
+
+Titles come from strangers: they reach the terminal as `Text`, never as Rich markup, and without control characters.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from clipsim.errors import ClipSimError
+from clipsim.model import JSON, MODALITIES, Answer, Clip, Clustering, Health, Label, Match
+
+out = Console(highlight=False, soft_wrap=False)
+err = Console(stderr=True, highlight=False)
+
+ROUND = 6  # decimals of a similarity in JSON
+
+
+def document(value: Any) -> None:
+    """Print one JSON document."""
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def plain(text: object, style: str = "") -> Text:
+    """A stranger's text, safe for a terminal: no control characters, no markup."""
+    return Text("".join(c for c in str(text) if c.isprintable()), style=style)
+
+
+def plain_lines(text: str) -> Text:
+    """Several lines of such text."""
+    return Text("\n").join(plain(line) for line in text.splitlines())
+
+
+# JSON
+
+
+def labels(found: Sequence[Label]) -> list[JSON]:
+    """Tags or classes, best first."""
+    return [{"label": label.label, "score": round(label.score, ROUND)} for label in found]
+
+
+def added(source: str, clip: Clip | None, status: str, error: ClipSimError | None = None) -> JSON:
+    """One object of `clipsim add --json`."""
+    return {
+        "source": source,
+        "id": clip.id if clip else None,
+        "title": clip.title if clip else None,
+        "artist": clip.artist if clip else None,
+        "duration": clip.duration if clip else None,
+        "status": status,
+        "error": {"code": error.code, "message": str(error)} if error else None,
+        "modalities": list(clip.modalities) if clip else [],
+        "tempo": clip.tempo if clip else None,
+        "tags": labels(clip.tags) if clip else [],
+        "classes": labels(clip.classes) if clip else [],
+        "notes": list(clip.notes) if clip else [],
+    }
+
+
+def match(found: Match) -> JSON:
+    """One result of `clipsim similar --json`."""
+    clip = found.clip
+    return {
+        "rank": found.rank,
+        "id": clip.id,
+        "title": clip.title,
+        "artist": clip.artist,
+        "url": clip.url or clip.path,
+        "similarity": round(found.similarity, ROUND),
+        "by": {name: round(found.by[name], ROUND) if name in found.by else None for name in MODALITIES},
+        "cluster": found.cluster.label if found.cluster else None,
+        "why": found.why,
+    }
+
+
+def answer(found: Answer) -> JSON:
+    """`clipsim similar --json`."""
+    query = found.query
+    return {
+        "query": {
+            "id": query.id,
+            "title": query.title,
+            "artist": query.artist,
+            "url": query.url or query.path,
+            "cluster": found.cluster.label if found.cluster else None,
+            "modalities": list(query.modalities),
+            "status": found.status,
+        },
+        "method": found.method,
+        "notice": found.notice,
+        "results": [match(result) for result in found.results],
+    }
+
+
+def clustering(found: Clustering) -> JSON:
+    """`clipsim cluster --json`."""
+    return {
+        "method": found.method,
+        "clusters": [
+            {
+                "id": cluster.id,
+                "label": cluster.label,
+                "size": cluster.size,
+                "members": [{"id": clip.id, "title": clip.title} for clip in cluster.members],
+            }
+            for cluster in found.clusters
+        ],
+        "quality": dict(found.quality),
+    }
+
+
+# Tables
+
+
+def print_added(rows: Iterable[JSON]) -> None:
+    """`clipsim add` for people."""
+    table = Table("clip", "title", "heard, seen, read", "sounds like", "looks like", box=None, pad_edge=False)
+    for row in rows:
+        if row["status"] == "failed":
+            continue
+        known = " (known)" if row["status"] == "known" else ""
+        table.add_row(
+            row["id"],
+            plain(named(row["title"], row["artist"]) + known),
+            ", ".join(row["modalities"]) + (f", {row['tempo']:.0f} bpm" if row["tempo"] else ""),
+            ", ".join(label["label"] for label in row["tags"][:3]),
+            ", ".join(label["label"] for label in row["classes"][:2]),
+        )
+    if table.row_count:
+        out.print(table)
+
+
+def print_answer(found: Answer) -> None:
+    """`clipsim similar` for people."""
+    where = f" · {found.cluster.label}" if found.cluster else ""
+    out.print(plain(f"Like {named(found.query.title, found.query.artist)}{where}", "bold"))
+    table = Table("", "similar", "title", "sound", "look", "words", "cluster", "why", box=None, pad_edge=False)
+    for result in found.results:
+        table.add_row(
+            str(result.rank),
+            f"{result.similarity:.3f}",
+            plain(named(result.clip.title, result.clip.artist)),
+            *(f"{result.by[name]:.2f}" if name in result.by else "·" for name in MODALITIES),
+            plain(result.cluster.label if result.cluster else ""),
+            plain(result.why),
+        )
+    if found.results:
+        out.print(table)
+    else:
+        out.print("Nothing to compare with yet: add more clips.")
+
+
+def print_clustering(found: Clustering) -> None:
+    """`clipsim cluster` for people."""
+    quality = ", ".join(f"{name} {value:.3f}" for name, value in found.quality.items())
+    out.print(plain(f"{len(found.clusters)} clusters by {found.method}" + (f" · {quality}" if quality else ""), "bold"))
+    for cluster in found.clusters:
+        out.print(plain(f"\n{cluster.id}  {cluster.label} ({cluster.size})", "bold"))
+        for clip in cluster.members[:10]:
+            out.print(plain(f"     {named(clip.title, clip.artist)}"))
+        if cluster.size > 10:
+            out.print(f"     … and {cluster.size - 10} more")
+
+
+def print_health(rows: Iterable[Health]) -> None:
+    """`clipsim doctor` for people."""
+    table = Table("", "what", "found", "what to do", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row("[green]ok[/]" if row.ok else "[red]!![/]", row.name, plain(row.detail), plain(row.mend))
+    out.print(table)
+
+
+def named(title: str | None, artist: str | None) -> str:
+    """`Artist – Title`, or the title alone."""
+    return f"{artist} – {title}" if artist and artist.casefold() not in (title or "").casefold() else title or ""
