@@ -96,8 +96,7 @@ def _weights(settings: Settings) -> Iterable[Health]:
     wanted = PRESETS[settings.preset].weights
     for row in weights.status():
         if row.name in wanted:
-            well = row.state == "present"
-            yield Health(f"weights {row.name}", well, row.state, "" if well else "Run: clipsim models pull")
+            yield Health(f"weights {row.name}", row.ok, row.detail, "" if row.ok else "Run: clipsim models pull")
 
 
 def _owner(settings: Settings) -> Iterable[Health]:

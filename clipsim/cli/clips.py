@@ -1,0 +1,197 @@
+"""The commands about clips: add, similar, cluster, remove, map."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clipsim.cli.shared import (
+    ClipArgument,
+    DataOption,
+    JsonOption,
+    MethodChoice,
+    everywhere,
+    library,
+    progress_bars,
+    run,
+    say,
+)
+from clipsim.errors import ClipSimError, FileMissing
+
+if TYPE_CHECKING:
+    from clipsim.model import JSON, Answer, Clip
+
+
+class ByChoice(StrEnum):
+    """What to compare by."""
+
+    all = "all"
+    audio = "audio"
+    video = "video"
+    lyrics = "lyrics"
+
+
+def add(
+    sources: Annotated[list[str] | None, typer.Argument(metavar="SOURCE…", help="Links, ids or files.")] = None,
+    lyrics: Annotated[Path | None, typer.Option(help="A file of lyrics (.lrc, .srt, .vtt, .txt).")] = None,
+    title: Annotated[str | None, typer.Option(help="Instead of the title found.")] = None,
+    artist: Annotated[str | None, typer.Option(help="Instead of the artist found.")] = None,
+    genre: Annotated[str | None, typer.Option(help="Instead of the genre found.")] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Columns source, title, artist, genre, lyrics.")
+    ] = None,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Fetch, encode and store clips: links, ids, or files with sound, picture or both."""
+    given = list(sources or [])
+    if not given and manifest is None:
+        raise typer.BadParameter("name at least one SOURCE, or a --manifest")
+    if len(given) > 1 and (lyrics or title):
+        raise typer.BadParameter("--lyrics and --title go with a single SOURCE; use --manifest for several")
+    about: dict[str, Any] = {"lyrics": lyrics, "title": title, "artist": artist, "genre": genre}
+    run(_add(given, about, manifest, data, json))
+
+
+async def _add(given: list[str], about: dict[str, Any], manifest: Path | None, data: Path | None, json: bool) -> int:
+    from clipsim import show
+
+    work = [(source, {name: value for name, value in about.items() if value is not None}) for source in given]
+    work += manifest_rows(manifest) if manifest else []
+    rows: list[JSON | None] = [None] * len(work)
+    async with library(data) as sim, progress_bars(len(work)) as progress:
+        gate = asyncio.Semaphore(sim.settings.workers + 1)
+
+        async def one(number: int, source: str, extra: dict[str, Any]) -> None:
+            async with gate:
+                with progress.clip(source) as stage:
+                    try:
+                        clip, status = await sim.ingest(source, progress=stage, **extra)
+                        rows[number] = show.added(source, clip, status)
+                    except ClipSimError as error:
+                        rows[number] = show.added(source, None, "failed", error)
+                        progress.fail(source, error)
+
+        await asyncio.gather(*(one(number, source, extra) for number, (source, extra) in enumerate(work)))
+        notice = await sim.settle()
+    found = [row for row in rows if row is not None]
+    if json or everywhere.json:
+        show.document(found)
+    else:
+        show.print_added(found)
+        if notice:
+            show.err.print(show.plain(notice))
+    return 1 if any(row["status"] == "failed" for row in found) else 0
+
+
+def manifest_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Each row of a manifest: its source, and what it says about it. Names of files are relative to the manifest."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError:
+        raise FileMissing(f"There is no file {path}.") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise FileMissing(f"The manifest {path} cannot be read ({error}).", hint="It is a CSV file in UTF-8.") from None
+    if rows and "source" not in rows[0]:
+        raise FileMissing(f"The manifest {path} has no column named source.", hint="See: clipsim add --help")
+    for row in rows:
+        beside = path.parent / (row["source"] or "")
+        source = str(beside) if beside.is_file() else row["source"] or ""
+        extra = {name: row[name] for name in ("title", "artist", "genre", "lyrics") if row.get(name)}
+        if "lyrics" in extra and len(extra["lyrics"]) < 256 and (path.parent / extra["lyrics"]).is_file():
+            extra["lyrics"] = str(path.parent / extra["lyrics"])
+        yield source, extra
+
+
+def similar(
+    clip: ClipArgument,
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many.")] = 5,
+    by: Annotated[ByChoice, typer.Option(help="What to compare by.")] = ByChoice.all,
+    method: Annotated[MethodChoice | None, typer.Option(help="How the modalities are fused.")] = None,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The clips that go with one clip, and why. A link or file that is new is added first."""
+
+    async def work() -> int:
+        from clipsim import show
+
+        async with library(data) as sim, progress_bars(1) as progress:
+            with progress.clip(clip) as stage:
+                found: Answer = await sim.answer(clip, k=k, by=by.value, method=method and method.value, progress=stage)
+        if json or everywhere.json:
+            show.document(show.answer(found))
+            return 0
+        show.print_answer(found)
+        if found.notice:
+            show.err.print(show.plain(found.notice))
+        return 0
+
+    run(work())
+
+
+def cluster(
+    n: Annotated[str, typer.Option("-n", metavar="N|auto", help="How many clusters.")] = "auto",
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The groups that the library falls into, with labels."""
+    if n != "auto" and not (n.isdigit() and 1 <= int(n) <= 1000):
+        raise typer.BadParameter("a number from 1 to 1000, or auto", param_hint="-n")
+
+    async def work() -> int:
+        from clipsim import show
+
+        async with library(data) as sim:
+            found = await sim.clustering("auto" if n == "auto" else int(n))
+        if json or everywhere.json:
+            show.document(show.clustering(found))
+        else:
+            show.print_clustering(found)
+        return 0
+
+    run(work())
+
+
+def remove(clip: ClipArgument, data: DataOption = None, json: JsonOption = False) -> None:
+    """Forget a clip: its metadata, features and embeddings."""
+
+    async def work() -> int:
+        async with library(data) as sim:
+            gone: Clip = await sim.remove(clip)
+        say({"removed": gone.id, "title": gone.title}, json, f"Forgot {gone.title} ({gone.id}).")
+        return 0
+
+    run(work())
+
+
+def map_(
+    file: Annotated[Path, typer.Argument(metavar="FILE.png|.html")], data: DataOption = None, json: JsonOption = False
+) -> None:
+    """Draw the library as a picture with labelled clusters, or as a page."""
+    if file.suffix.lower() not in (".png", ".html"):
+        raise typer.BadParameter("the name ends in .png or .html", param_hint="FILE")
+
+    async def work() -> int:
+        async with library(data) as sim:
+            count = await sim.map(file)
+        say({"file": str(file), "clips": count}, json, f"Drew {count} clips into {file}.")
+        return 0
+
+    run(work())
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "add": add,
+    "similar": similar,
+    "cluster": cluster,
+    "remove": remove,
+    "map": map_,
+}
