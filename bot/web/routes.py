@@ -1,0 +1,288 @@
+"""The web page: paste a link (or a title), see what the bot would answer. And the same as JSON.
+
+| request | answers with |
+|---|---|
+| `GET /` | the page: a field for a link, the newest clips |
+| `POST /answer` (form: source, k) | 303 to `GET /answer/{job}`, which shows progress, then the answer |
+| `GET /clip/{id}?by=&k=` | what is similar to a clip of the library |
+| `POST /api/answer` `{"source", "k", "wait"}` | 202 and the job; with `"wait": true` 200 and the job with its answer |
+| `GET /api/jobs/{job}` | `{"id", "state", "stage", "answer", "error"}` |
+| `GET /api/similar?clip=&k=&by=` | an answer |
+| `GET /api/complete?text=` | titles of the library that fit |
+| `GET /map.png` | the library as a picture |
+| `GET /healthz` | 200 where all is well, else 503 |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import jinja2
+from aiohttp import web
+
+from bot.web.auth import Handler, guard, secure_headers
+from bot.web.questions import Question, Questions
+from bot.web.shown import SENSES, answer_json, error_json, percent, picture, plain, status_of, web_link
+from clipsim import __version__
+from clipsim.errors import ClipSimError, UnexpectedError
+from clipsim.model import JSON, MODALITIES, Answer, By, Clip, Stage
+from clipsim.settings import Settings
+
+if TYPE_CHECKING:
+    from clipsim.core import ClipSim
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 16 * 1024  # bytes of a request: a link and a number
+MAX_K = 25  # results
+DEFAULT_K = 5
+NEWEST = 24  # clips listed on the page
+PATIENCE = 0.6  # seconds that a form waits: a clip in the library is answered by then, without a progress page
+HEALTH_TIMEOUT = 5.0  # seconds
+STATIC = Path(__file__).parent / "static"
+STAGES: tuple[Stage, ...] = get_args(Stage)
+WAYS: dict[By, str] = {"all": "everything", "audio": "sound", "video": "look", "lyrics": "words"}
+
+Discord = Callable[[], JSON]
+
+
+class BadRequestError(ClipSimError):
+    """A request of the wrong shape."""
+
+    code = "usage"
+    sentence = "That request cannot be read."
+
+
+class Page:
+    """The page of one running `ClipSim`: its handlers, and what they share."""
+
+    def __init__(self, sim: ClipSim, settings: Settings, discord: Discord | None) -> None:
+        self.sim = sim
+        self.settings = settings
+        self.discord = discord
+        self.questions = Questions(sim, settings.hosts)
+        self._map_lock = asyncio.Lock()
+        self._map: tuple[tuple[object, ...], bytes] | None = None
+        self._templates = jinja2.Environment(
+            loader=jinja2.PackageLoader("bot.web"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+        )
+        self._templates.filters |= {"plain": plain, "percent": percent, "picture": picture, "web_link": web_link}
+        self._templates.globals |= {"MODALITIES": MODALITIES, "SENSES": SENSES, "STAGES": STAGES, "WAYS": WAYS}
+
+    # pages
+
+    async def home(self, request: web.Request) -> web.Response:
+        """The field and the newest clips."""
+        clips, count = await asyncio.gather(self.sim.clips(limit=NEWEST), self.sim.count())
+        return self._page("home.html", clips=clips, count=count)
+
+    async def ask(self, request: web.Request) -> web.Response:
+        """A form was sent: 303 to its answer."""
+        form = await request.post()
+        question = self.questions.ask(str(form.get("source", "")), number(form.get("k")))
+        await question.wait(PATIENCE)
+        raise web.HTTPSeeOther(f"/answer/{question.id}")
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Progress, then the answer."""
+        question = self._question(request)
+        if question.error is not None:
+            raise question.error
+        if question.answer is None:
+            return self._page("progress.html", question=question, refresh=True)
+        return self._answered(question.answer, question.k, "all")
+
+    async def clip(self, request: web.Request) -> web.Response:
+        """What is similar to a clip of the library."""
+        k, by = number(request.query.get("k")), way(request.query.get("by"))
+        found = await self._known(request.match_info["id"])
+        return self._answered(await self.sim.query(found, k, by), k, by)
+
+    async def map(self, request: web.Request) -> web.Response:
+        """The library as a picture; drawn once for each state of the library."""
+        newest, count = await asyncio.gather(self.sim.clips(limit=1), self.sim.count())
+        async with self._map_lock:
+            key = (count, *(clip.id for clip in newest), str((await self.sim.status()).get("method")))
+            if self._map is None or self._map[0] != key:
+                with tempfile.TemporaryDirectory(prefix="clipsim-map-") as folder:
+                    path = Path(folder) / "map.png"
+                    await self.sim.map(path)
+                    self._map = (key, await asyncio.to_thread(path.read_bytes))
+            return web.Response(body=self._map[1], content_type="image/png", headers={"Cache-Control": "no-cache"})
+
+    # JSON
+
+    async def api_answer(self, request: web.Request) -> web.Response:
+        """Begin to answer; 202 and the job."""
+        if request.content_type != "application/json":
+            raise BadRequestError(hint="Send JSON, as application/json.")
+        try:
+            given = await request.json()
+        except ValueError:
+            given = None
+        if not isinstance(given, dict) or not isinstance(given.get("source"), str):
+            raise BadRequestError(hint='Send {"source": "a link or a title", "k": 5}.')
+        question = self.questions.ask(given["source"], number(given.get("k")))
+        if given.get("wait") is True:
+            await question.wait()
+            if question.error is not None:
+                raise question.error
+            return web.json_response(job_json(question))
+        return web.json_response(job_json(question), status=202, headers={"Location": f"/api/jobs/{question.id}"})
+
+    async def api_job(self, request: web.Request) -> web.Response:
+        """How far a question got."""
+        return web.json_response(job_json(self._question(request)), headers={"Cache-Control": "no-store"})
+
+    async def api_similar(self, request: web.Request) -> web.Response:
+        """What is similar to a clip of the library."""
+        k, by = number(request.query.get("k")), way(request.query.get("by"))
+        found = await self._known(request.query.get("clip", ""))
+        return web.json_response(answer_json(await self.sim.query(found, k, by)))
+
+    async def api_complete(self, request: web.Request) -> web.Response:
+        """Clips whose titles fit what has been typed."""
+        clips = await self.sim.complete(request.query.get("text", "")[:100], limit=10)
+        return web.json_response([{"id": clip.id, "title": plain(clip.title)} for clip in clips])
+
+    async def healthz(self, request: web.Request) -> web.Response:
+        """Whether all is well, for a supervisor."""
+        talk: JSON = self.discord() if self.discord else {"state": "off"}
+        try:
+            async with asyncio.timeout(HEALTH_TIMEOUT):
+                report: JSON = {"ok": True, **await self.sim.status()}
+        except ClipSimError as error:
+            report = {"ok": False, "error": error_json(error)}
+        except TimeoutError:
+            report = {"ok": False, "error": error_json(UnexpectedError("The library does not answer."))}
+        report |= {"ok": well(report.get("ok")) and well(report.get("index")) and well(talk), "discord": talk}
+        return web.json_response(report, status=200 if report["ok"] else 503, headers={"Cache-Control": "no-store"})
+
+    # helpers
+
+    def _question(self, request: web.Request) -> Question:
+        try:
+            return self.questions[request.match_info["job"]]
+        except KeyError:
+            raise web.HTTPNotFound(reason="That question is not known (any more): ask it again.") from None
+
+    async def _known(self, text: str) -> Clip:
+        clip = await self.sim.find(text)
+        if clip.path and clip.path == text:  # nobody on the web names files on this disk
+            raise web.HTTPNotFound(reason="There is no such clip.")
+        return clip
+
+    def _answered(self, answer: Answer, k: int, by: By) -> web.Response:
+        return self._page("answer.html", answer=answer, k=k, by=by)
+
+    def _page(self, template: str, status: int = 200, **values: Any) -> web.Response:
+        talk = self.discord() if self.discord else None
+        values = {"refresh": False, "k": DEFAULT_K, "discord": talk, "version": __version__} | values
+        values["token"] = self.settings.discord_token is not None
+        text = self._templates.get_template(template).render(values)
+        return web.Response(text=text, content_type="text/html", status=status, headers={"Cache-Control": "no-cache"})
+
+    def _refused(self, request: web.Request, status: int, error: JSON) -> web.Response:
+        if request.path.startswith("/api/") or request.path == "/healthz":
+            return web.json_response({"error": error}, status=status)
+        return self._page("error.html", status, error=error, status_code=status)
+
+    @web.middleware
+    async def errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Every failure becomes its sentence and code: a page, or JSON under `/api/`."""
+        try:
+            return await handler(request)
+        except ClipSimError as error:
+            status = 400 if isinstance(error, BadRequestError) else status_of(error)
+            return self._refused(request, status, error_json(error))
+        except web.HTTPException as refusal:
+            if refusal.status < 400:
+                raise
+            sentence = {404: "There is nothing here.", 405: "That cannot be done here.", 413: "That is too much text."}
+            message = refusal.reason if refusal.status == 403 or "." in refusal.reason else sentence.get(refusal.status)
+            body = {"code": f"http-{refusal.status}", "message": message or refusal.reason, "hint": "", "retry": False}
+            return self._refused(request, refusal.status, body)
+        except Exception:
+            log.exception("the web page failed at %s", request.path)
+            return self._refused(request, 500, error_json(UnexpectedError()))
+
+
+def job_json(question: Question) -> JSON:
+    """A question and how far it got."""
+    return {
+        "id": question.id,
+        "state": question.state,
+        "stage": question.stage,
+        "answer": answer_json(question.answer) if question.answer else None,
+        "error": error_json(question.error) if question.error else None,
+        "page": f"/answer/{question.id}",
+    }
+
+
+def number(value: object) -> int:
+    """How many results were asked for: 1 to `MAX_K`, else `DEFAULT_K` where nothing was said."""
+    if value is None or value == "":
+        return DEFAULT_K
+    try:
+        k = int(str(value)) if not isinstance(value, bool) else 0
+    except ValueError:
+        k = 0
+    if not 1 <= k <= MAX_K:
+        raise BadRequestError(f"The number of results is 1 to {MAX_K}.")
+    return k
+
+
+def way(value: str | None) -> By:
+    """By what to compare."""
+    if value is None or value == "":
+        return "all"
+    if value not in WAYS:
+        raise BadRequestError(f"Clips are compared by {', '.join(WAYS)}.")
+    return value
+
+
+def well(part: object) -> bool:
+    """Whether a part of a health report is well: it is not False, and says neither `ok: false` nor an error."""
+    if isinstance(part, dict):
+        return part.get("ok", True) is not False
+    return part is not False
+
+
+def make_app(sim: ClipSim, settings: Settings, *, discord: Discord | None = None) -> web.Application:
+    """The page as an application for `aiohttp.web.AppRunner`.
+
+    Args:
+        sim: the running façade; the page answers from its whole library.
+        settings: `web_host` says by which name the page may be called, `allowed_hosts` which links are fetched.
+        discord: tells the state of the Discord client, for `/healthz` and the foot of the page: a dict with `state`,
+            and `ok: False` where it is not well.
+    """
+    page = Page(sim, settings, discord)
+    app = web.Application(middlewares=[secure_headers, page.errors, guard(settings.web_host)], client_max_size=MAX_BODY)
+    app.add_routes(
+        [
+            web.get("/", page.home),
+            web.post("/answer", page.ask),
+            web.get("/answer/{job}", page.answer),
+            web.get("/clip/{id}", page.clip),
+            web.get("/map.png", page.map),
+            web.get("/healthz", page.healthz),
+            web.post("/api/answer", page.api_answer),
+            web.get("/api/jobs/{job}", page.api_job),
+            web.get("/api/similar", page.api_similar),
+            web.get("/api/complete", page.api_complete),
+            web.static("/static", STATIC),
+        ]
+    )
+
+    async def questions(_: web.Application) -> AsyncIterator[None]:
+        yield
+        await page.questions.close()
+
+    app.cleanup_ctx.append(questions)
+    return app

@@ -1,0 +1,75 @@
+"use strict";
+
+// The page works without this file. With it, progress is live and titles complete themselves.
+
+const POLL = 800; // milliseconds between two looks at a job
+const PAUSE = 200; // milliseconds without a keystroke before titles are looked up
+
+async function json(address) {
+  const response = await fetch(address, { headers: { Accept: "application/json" } });
+  return { status: response.status, body: await response.json() };
+}
+
+function show(section, stage) {
+  let passed = true;
+  for (const step of section.querySelectorAll("[data-stage]")) {
+    const now = step.dataset.stage === stage;
+    if (now) passed = false;
+    step.className = now ? "now" : passed && stage ? "done" : "";
+  }
+}
+
+async function watch(section) {
+  const job = section.dataset.job;
+  const trouble = section.querySelector("#trouble");
+  for (;;) {
+    await new Promise((done) => setTimeout(done, POLL));
+    let seen;
+    try {
+      seen = await json(`/api/jobs/${encodeURIComponent(job)}`);
+      trouble.hidden = true;
+    } catch {
+      trouble.hidden = false;
+      continue;
+    }
+    if (seen.status === 200 && seen.body.state === "running") {
+      show(section, seen.body.stage);
+      continue;
+    }
+    const page = await fetch(`/answer/${encodeURIComponent(job)}`);
+    const fresh = new DOMParser().parseFromString(await page.text(), "text/html");
+    document.title = fresh.title;
+    document.querySelector("main").replaceWith(document.adoptNode(fresh.querySelector("main")));
+    return;
+  }
+}
+
+function hideBroken(picture) {
+  if (picture instanceof HTMLImageElement && picture.closest(".thumb")) picture.hidden = true;
+}
+addEventListener("error", (event) => hideBroken(event.target), true); // a thumbnail that is gone leaves its colour
+for (const picture of document.images) if (picture.complete && !picture.naturalWidth) hideBroken(picture);
+
+const progress = document.querySelector("#progress");
+if (progress) watch(progress);
+
+const source = document.querySelector("#source");
+const titles = document.querySelector("#titles");
+let pause;
+source.addEventListener("input", () => {
+  clearTimeout(pause);
+  const text = source.value.trim();
+  if (text.length < 2 || text.includes("://")) return;
+  pause = setTimeout(async () => {
+    const { status, body } = await json(`/api/complete?text=${encodeURIComponent(text)}`);
+    if (status !== 200) return;
+    titles.replaceChildren(...body.map((clip) => Object.assign(document.createElement("option"), { value: clip.title })));
+  }, PAUSE);
+});
+
+document.querySelector("#ask").addEventListener("submit", (event) => {
+  event.target.querySelector("button").disabled = true;
+});
+addEventListener("pageshow", () => {
+  document.querySelector("#ask button").disabled = false;
+});
