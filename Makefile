@@ -22,12 +22,12 @@ FIND_PYTHON = for candidate in "$(PYTHON)" python3 python3.13 python3.12 python3
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' Makefile
 
-# Two stamps: what runs, and what tests need on top. Both are as old as their last set-up.
+# Two stamps, for what runs and for what tests need besides; each as old as its last set-up.
 $(VENV)/.runs: $(INPUTS)
 	@python=$$($(FIND_PYTHON)) && "$$python" tools/setup_venv.py $(VENV) && touch $@
 
-$(VENV)/.tests: $(VENV)/.runs
-	@$(PY) tools/setup_venv.py $(VENV) dev && touch $@
+$(VENV)/.tests: $(INPUTS)
+	@python=$$($(FIND_PYTHON)) && "$$python" tools/setup_venv.py $(VENV) dev && touch $@ $(VENV)/.runs
 
 run: $(VENV)/.runs  ## fetch the models once, then start the bot and the web page
 	@$(PY) -m clipsim models pull

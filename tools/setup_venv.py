@@ -16,9 +16,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from requirements import requirements  # tools/requirements.py, beside this file
-
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # run as a script
+from tools.requirements import requirements  # noqa: E402
+
 OLDEST = (3, 11)  # as pyproject.toml's requires-python
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # PyTorch's own; another one: TORCH_INDEX=URL
 PATIENCE = 3.0  # seconds to wait for that index before the ordinary one is used
