@@ -1,1 +1,1 @@
-"""Measurements, each against a naive reference in the same run: `make bench`."""
+"""Measurements: each against a naive reference, in the same run."""
