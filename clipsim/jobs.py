@@ -1,0 +1,167 @@
+"""Jobs: a link that someone pasted, from the moment it is taken until its clip is in the library.
+
+A job's row is its queue entry: it is written before anyone is told that the link was taken, so no crash loses it. The
+clock is read here; nothing sleeps here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from clipsim.database import Database
+from clipsim.errors import ClipSimError, LibraryError, WorkerDied
+from clipsim.model import HOME, JSON
+from clipsim.tables import jobs
+
+State = Literal["queued", "fetching", "encoding", "done", "failed"]
+OPEN: tuple[State, ...] = ("queued", "fetching", "encoding")
+MAX_ATTEMPTS = 5  # then it is the job that is broken, not the moment
+FIRST_WAIT = 60.0  # seconds before the second attempt; doubles from there
+LONGEST_WAIT = 3600.0  # seconds
+LONGEST_SOURCE = 4000  # characters of a pasted link that are kept
+LONGEST_MESSAGE = 500  # characters of an error that are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One row. `reply` is the adapter's own: where the answer goes. `retry_at`: when a failed one may be tried again."""
+
+    id: int
+    source: str
+    community: str
+    requester: str | None
+    reply: JSON
+    state: State
+    clip_id: str | None
+    error_code: str | None
+    error_message: str | None
+    attempts: int
+    retry_at: datetime | None
+    created: datetime
+    updated: datetime
+
+
+class Jobs:
+    """The jobs of a library."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def accept(self, source: str, *, community: str = HOME, requester: str | None = None, reply: JSON) -> Job:
+        """Take a link: once this returns, it is not lost."""
+        now = datetime.now(UTC)
+        values: dict[str, Any] = {
+            "source": source.replace("\x00", "")[:LONGEST_SOURCE],
+            "community": community,
+            "requester": requester,
+            "reply": reply,
+            "state": "queued",
+            "attempts": 0,
+            "created": now,
+            "updated": now,
+        }
+        with self._database.write() as connection:
+            key = connection.execute(jobs.insert().values(values)).inserted_primary_key
+        assert key is not None
+        return self.get(int(key[0]))
+
+    def get(self, job_id: int) -> Job:
+        """The job.
+
+        Raises:
+            LibraryError: there is none with this id (any more).
+        """
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).first()
+        if row is None:
+            raise LibraryError(f"There is no job {job_id}.")
+        return _job(row)
+
+    def pending(self) -> list[Job]:
+        """The jobs that are neither done nor failed, oldest first."""
+        return self._where(jobs.c.state.in_(OPEN))
+
+    def due(self, now: datetime | None = None) -> list[Job]:
+        """The failed jobs whose time to be tried again has come, oldest first."""
+        return self._where((jobs.c.state == "failed") & (jobs.c.retry_at <= (now or datetime.now(UTC))))
+
+    def resume(self) -> list[Job]:
+        """At start-up: what was under way is queued again, and returned, oldest first.
+
+        A job that was begun `MAX_ATTEMPTS` times and never ended is what ended the process: it fails.
+        """
+        poison = jobs.c.state.in_(OPEN) & (jobs.c.attempts >= MAX_ATTEMPTS)
+        for job in self._where(poison):
+            self.fail(job.id, WorkerDied(f"This link ended the process {job.attempts} times."))
+        with self._database.write() as connection:
+            connection.execute(jobs.update().where(jobs.c.state.in_(OPEN)).values(state="queued"))
+        return self.pending()
+
+    def start(self, job_id: int) -> Job:
+        """An attempt begins: fetching."""
+        return self._set(job_id, state="fetching", attempts=jobs.c.attempts + 1, retry_at=None)
+
+    def set_state(self, job_id: int, state: State) -> Job:
+        """It is queued, being fetched or being encoded now."""
+        return self._set(job_id, state=state)
+
+    def set_reply(self, job_id: int, reply: JSON) -> Job:
+        """Where the answer goes has changed."""
+        return self._set(job_id, reply=reply)
+
+    def done(self, job_id: int, clip_id: str) -> Job:
+        """Its clip is in the library."""
+        return self._set(job_id, state="done", clip_id=clip_id, error_code=None, error_message=None, retry_at=None)
+
+    def fail(self, job_id: int, error: ClipSimError) -> Job:
+        """It failed with this error; `retry_at` is set where waiting may help and it was not tried too often."""
+        attempts = self.get(job_id).attempts
+        again = error.retry and attempts < MAX_ATTEMPTS
+        return self._set(
+            job_id,
+            state="failed",
+            error_code=error.code,
+            error_message=str(error)[:LONGEST_MESSAGE],
+            retry_at=datetime.now(UTC) + wait(attempts) if again else None,
+        )
+
+    def drop(self, job_id: int) -> None:
+        """Forget it."""
+        with self._database.write() as connection:
+            connection.execute(jobs.delete().where(jobs.c.id == job_id))
+
+    def prune(self, before: datetime) -> int:
+        """Forget the jobs that ended before then and will not be tried again; returns how many."""
+        ended = (jobs.c.state == "done") | ((jobs.c.state == "failed") & jobs.c.retry_at.is_(None))
+        with self._database.write() as connection:
+            return connection.execute(jobs.delete().where(ended & (jobs.c.updated < before))).rowcount
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in each state."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)).all()
+        return {str(row[0]): int(row[1]) for row in rows}
+
+    def _where(self, condition: sa.ColumnElement[bool]) -> list[Job]:
+        with self._database.read() as connection:
+            return [_job(row) for row in connection.execute(sa.select(jobs).where(condition).order_by(jobs.c.id))]
+
+    def _set(self, job_id: int, **values: Any) -> Job:
+        with self._database.write() as connection:
+            update = jobs.update().where(jobs.c.id == job_id).values(**values, updated=datetime.now(UTC))
+            if connection.execute(update).rowcount == 0:
+                raise LibraryError(f"There is no job {job_id}.")
+        return self.get(job_id)
+
+
+def wait(attempts: int) -> timedelta:
+    """How long to wait after this many attempts: 1, 2, 4 … minutes, an hour at most."""
+    return timedelta(seconds=min(LONGEST_WAIT, FIRST_WAIT * 2 ** max(0, min(attempts, 32) - 1)))
+
+
+def _job(row: Any) -> Job:
+    return Job(**{name: getattr(row, name) for name in Job.__slots__})

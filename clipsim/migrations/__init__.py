@@ -1,0 +1,1 @@
+"""The library's migrations (Alembic), run when a library is opened."""
