@@ -41,12 +41,16 @@ def errors() -> str:
 
 
 def models() -> str:
-    """The models' weights as a Markdown table: what each is for, its licence, and its SHA-256."""
+    """The models' weights as a Markdown table: what each is, who needs it, its size and licence."""
+    from clipsim.encoders import PRESETS
     from clipsim.weights import TABLE
 
-    entries = TABLE.values() if isinstance(TABLE, dict) else TABLE
-    rows = [f"| `{entry.name}` | {_cell(entry.what)} | {_cell(entry.licence)} |" for entry in entries]
-    return "\n".join(["| model | what it is | licence |", "|---|---|---|", *rows])
+    rows = []
+    for entry in TABLE.values():
+        presets = ", ".join(f"`{name}`" for name, preset in PRESETS.items() if entry.name in preset.weights)
+        size = f"{entry.size / 1e6:.0f} MB"
+        rows.append(f"| `{entry.name}` | {_cell(entry.what)} | {presets} | {size} | {_cell(entry.licence)} |")
+    return "\n".join(["| model | what it is | preset | size | licence |", "|---|---|---|---|---|", *rows])
 
 
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
