@@ -86,15 +86,15 @@ class Connection:
                 await self.socket.close(code=TIMED_OUT)
 
     async def _received(self, payload: dict[str, Any]) -> None:
-        op, data = payload["op"], payload.get("d")
+        op, data = payload["op"], payload.get("d") or {}
         self.server.received.append(payload)
         if op == HEARTBEAT:
             self.beats.append(time.monotonic())
             await self.send(ACK)
         elif op == IDENTIFY:
-            await self._identify(data or {})
+            await self._identify(data)
         elif op == RESUME:
-            await self._resume(data or {})
+            await self._resume(data)
         elif op == MEMBERS and self.session:
             chunk = {
                 "guild_id": data["guild_id"],

@@ -166,7 +166,7 @@ class Message:
     @property
     def text(self) -> str:
         """All that a reader sees, on one string."""
-        parts = [self.content]
+        parts: list[str | None] = [self.content]
         for embed in self.embeds:
             parts += [embed.get("title"), embed.get("description"), (embed.get("footer") or {}).get("text")]
             parts += [part for field in embed.get("fields", []) for part in (field["name"], field["value"])]

@@ -312,8 +312,9 @@ class FakeDiscord:
 
     def find_message(self, channel: Channel, number: int) -> Message | None:
         message = self._messages.get(number)
-        hidden = message is None or message.deleted or message.ephemeral
-        return None if hidden or message.channel is not channel else message
+        if message is None or message.deleted or message.ephemeral:
+            return None
+        return message if message.channel is channel else None
 
     async def delete(self, message: Message) -> None:
         message.deleted = True
@@ -423,7 +424,9 @@ class FakeDiscord:
 
     async def _call(self, path: str, handler: rest.Handler, token: bool, request: web.Request) -> web.Response:
         route = f"{request.method} {path}"
-        payload, files, code, headers = None, [], None, {}
+        payload, code = None, None
+        files: list[str] = []
+        headers: dict[str, str] = {}
         try:
             payload, files = await _read(request)
             if token and request.headers.get("Authorization") != f"Bot {self.token}":

@@ -18,7 +18,7 @@ from tests.doubles.discord import FakeDiscord, Permission
 
 SEND = "/channels/{}/messages"
 WIDE = {"type": 1, "components": [{"type": 2, "label": "x" * 81}]}
-QUIET = {"allowed_mentions": {"parse": []}}
+QUIET: dict[str, Any] = {"allowed_mentions": {"parse": []}}
 
 
 @pytest.fixture
