@@ -1,0 +1,21 @@
+"""The slash commands and the message menu, one module per area; what they share is in `_shared`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bot.commands import clusters, help, library, similar
+from bot.commands._shared import unexpected, whisper
+
+if TYPE_CHECKING:
+    from discord import app_commands
+
+    from bot.client import Bot
+
+__all__ = ["add_all", "unexpected", "whisper"]
+
+
+def add_all(tree: app_commands.CommandTree[Any], bot: Bot) -> None:
+    """Put every command into the tree."""
+    for area in (similar, clusters, library, help):
+        area.add(tree, bot)

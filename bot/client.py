@@ -1,0 +1,153 @@
+"""The Discord client: pasted links, slash commands and the message menu. It does none of the work itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands
+
+from bot import commands, links, text
+from bot.errands import Errands
+from bot.replies import MessageReply
+
+if TYPE_CHECKING:
+    from clipsim.core import ClipSim
+    from clipsim.settings import Settings
+
+log = logging.getLogger(__name__)
+
+PERMISSIONS = discord.Permissions(**dict.fromkeys(text.PERMISSIONS, True))
+UNKNOWN_INTERACTION = 10062
+
+
+def intents(*, message_content: bool) -> discord.Intents:
+    """What the bot is told of: guilds, and messages; their content where Discord and the operator allow it."""
+    wanted = discord.Intents.none()
+    wanted.guilds = True
+    wanted.guild_messages = True
+    wanted.dm_messages = True
+    wanted.message_content = message_content
+    return wanted
+
+
+def community(guild_id: int | None, user_id: int) -> str:
+    """Whose library: a guild's own, or in direct messages one's own."""
+    return str(guild_id) if guild_id is not None else f"dm-{user_id}"
+
+
+class Bot(discord.Client):
+    """The client of one process. `message_content` says whether pasted links are seen."""
+
+    def __init__(self, sim: ClipSim, settings: Settings, *, message_content: bool | None = None) -> None:
+        self.message_content = settings.message_content if message_content is None else message_content
+        super().__init__(
+            intents=intents(message_content=self.message_content),
+            allowed_mentions=discord.AllowedMentions.none(),
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            max_messages=None,
+        )
+        self.sim = sim
+        self.hosts = settings.hosts
+        self.errands = Errands(sim, self, workers=settings.workers)
+        self.tree = Tree(
+            self,
+            allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=False),
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
+        )
+        commands.add_all(self.tree, self)
+        self._resumed = False
+        self._sync: asyncio.Task[None] | None = None
+
+    async def setup_hook(self) -> None:
+        """Logged in, not yet connected: tell Discord the commands meanwhile."""
+        self._sync = asyncio.create_task(self._sync_commands(), name="sync commands")
+
+    async def _sync_commands(self) -> None:
+        try:
+            synced = await self.tree.sync()
+            log.info("commands=%d known to Discord", len(synced))
+        except (discord.DiscordException, OSError) as error:
+            log.error("the commands could not be registered, those known from before still work: %s", error)
+
+    async def on_ready(self) -> None:
+        """Connected: take up what an earlier process left (once; this event comes again after each reconnection)."""
+        log.info("connected user=%s guilds=%d message_content=%s", self.user, len(self.guilds), self.message_content)
+        if not self.guilds and self.application_id:
+            log.info("no server yet; add the bot with %s", text.invite(self.application_id, PERMISSIONS.value))
+        if not self._resumed:
+            self._resumed = True
+            await self.errands.resume()
+
+    async def on_message(self, message: discord.Message) -> None:
+        """Answer the links of a message with one reply."""
+        if message.author.bot or message.webhook_id or not message.content:
+            return
+        if message.type not in (discord.MessageType.default, discord.MessageType.reply):
+            return
+        found = links.find(message.content, self.hosts)
+        if not found:
+            return
+        allowed = self._allowed(message)
+        if not allowed.send_messages:
+            log.info("message=%d has links, but the bot may not write in channel=%d", message.id, message.channel.id)
+            return
+        reply = MessageReply(
+            message.channel,
+            message.channel.id,
+            to=message.id if allowed.read_message_history else None,
+            embeds=allowed.embed_links,
+        )
+        whose = community(message.guild.id if message.guild else None, message.author.id)
+        await self.errands.take(found, reply, community=whose, requester=str(message.author.id))
+
+    @staticmethod
+    def _allowed(message: discord.Message) -> discord.Permissions:
+        """What the bot may do where the message is; `send_messages` says so for threads, too."""
+        if message.guild is None or isinstance(message.channel, discord.PartialMessageable):
+            return discord.Permissions.all()  # nothing known forbids it
+        allowed = message.channel.permissions_for(message.guild.me)
+        if isinstance(message.channel, discord.Thread):
+            allowed.send_messages = allowed.send_messages_in_threads
+        allowed.send_messages &= allowed.view_channel
+        return allowed
+
+    async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
+        """An event's handler failed: log it, go on."""
+        log.exception("event=%s failed", event_method)
+
+    def state(self) -> dict[str, Any]:
+        """For the web page and its health check."""
+        ready = self.is_ready()
+        return {
+            "state": "connected" if ready else "connecting",
+            "ok": ready,
+            "guilds": len(self.guilds),
+            "message_content": self.message_content,
+        }
+
+    async def close(self) -> None:
+        """Stop taking links, then leave Discord."""
+        if self._sync is not None:
+            self._sync.cancel()
+        await self.errands.close()
+        await super().close()
+
+
+class Tree(app_commands.CommandTree[Bot]):
+    """The commands, with one place for what goes wrong outside a command's own care."""
+
+    async def on_error(self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError, /) -> None:
+        """Log, and say a sentence if the interaction can still be answered."""
+        cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
+        if isinstance(cause, discord.NotFound) and cause.code == UNKNOWN_INTERACTION:
+            log.warning("interaction=%d came too late to be acknowledged", interaction.id)
+            return
+        if isinstance(cause, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
+            log.warning("interaction=%d is for a command that has changed: %s", interaction.id, cause)
+            await commands.whisper(interaction, text.STALE_COMMAND)
+            return
+        await commands.unexpected(interaction, cause)

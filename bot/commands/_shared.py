@@ -1,0 +1,117 @@
+"""What every command does: acknowledge at once, name a clip, turn an error into a sentence for who asked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands
+
+from bot import errands, links, render
+from clipsim.errors import ClipSimError, UnexpectedError
+
+if TYPE_CHECKING:
+    from bot.client import Bot
+    from bot.errands import Wish
+    from clipsim.model import Clip
+    from clipsim.sources import Source
+
+log = logging.getLogger(__name__)
+
+CHOICES = 25  # of one autocomplete, at most
+LONGEST = 1000  # characters of an option; Discord refuses more
+
+Interaction = discord.Interaction[Any]
+ClipName = app_commands.Range[str, 1, LONGEST]
+
+
+def community_of(interaction: Interaction) -> str:
+    """Whose library the command is about."""
+    from bot.client import community
+
+    return community(interaction.guild_id, interaction.user.id)
+
+
+@asynccontextmanager
+async def answering(interaction: Interaction) -> AsyncIterator[None]:
+    """Acknowledge before anything else; an error then becomes a sentence that only the one who asked can see."""
+    await interaction.response.defer(thinking=True)
+    try:
+        yield
+    except ClipSimError as error:
+        log.info("interaction=%d refused code=%s: %s", interaction.id, error.code, error)
+        await whisper(interaction, render.problem(error))
+    except discord.NotFound as error:
+        log.info("interaction=%d its answer was deleted: %s", interaction.id, error)
+    except Exception as error:
+        await unexpected(interaction, error)
+
+
+async def unexpected(interaction: Interaction, error: BaseException) -> None:
+    """Log the error under a code, and tell the code."""
+    code = errands.incident()
+    log.error("interaction=%d failed code=%s", interaction.id, code, exc_info=error)
+    await whisper(interaction, render.problem(UnexpectedError(), code))
+
+
+async def whisper(interaction: Interaction, sentence: str) -> None:
+    """Say something to the one who asked alone, whatever has been sent before."""
+    try:
+        if not interaction.response.is_done():
+            await interaction.response.send_message(sentence, ephemeral=True)
+            return
+        if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
+            # A first follow-up would only fill in the public "thinking…", so fill that in, then take it away.
+            await interaction.edit_original_response(content=sentence)
+            await interaction.followup.send(sentence, ephemeral=True)
+            await interaction.delete_original_response()
+            return
+        await interaction.followup.send(sentence, ephemeral=True)
+    except (discord.HTTPException, OSError) as error:
+        log.warning("interaction=%d could not be answered: %s", interaction.id, error)
+
+
+def link_in(bot: Bot, clip: str) -> list[Source]:
+    """The link that an option's text is or has, the first of several; none where it is a title.
+
+    Raises UnknownLink or HostNotAllowed for a link that is not one to a clip.
+    """
+    return links.find(clip, bot.hosts)[:1] or ([links.parse(clip, bot.hosts)] if "://" in clip else [])
+
+
+async def named(bot: Bot, interaction: Interaction, clip: str) -> Clip:
+    """The clip that an option's text names, among the community's own. Raises UnknownClip."""
+    return await bot.sim.find(clip, community=community_of(interaction))
+
+
+async def take(bot: Bot, interaction: Interaction, found: list[Source], wish: Wish) -> None:
+    """Add links first, telling progress in the response, and answer there."""
+    from bot.replies import InteractionReply
+
+    await bot.errands.take(
+        found,
+        InteractionReply(interaction),
+        community=community_of(interaction),
+        requester=str(interaction.user.id),
+        wish=wish,
+    )
+
+
+async def choices(bot: Bot, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+    """The community's clips that fit what has been typed; no two look the same. Never raises."""
+    try:
+        clips = await bot.sim.complete(typed[: CHOICES * 4], community=community_of(interaction), limit=CHOICES)
+    except ClipSimError as error:
+        log.info("nothing to complete code=%s", error.code)
+        return []
+    named: dict[str, str] = {}
+    for clip in clips[:CHOICES]:
+        name = render.choice(clip)
+        if name in named:
+            mark = f" ({clip.id})"
+            name = render.cut(name, render.CHOICE - len(mark)) + mark
+        named.setdefault(name, clip.id)
+    return [app_commands.Choice(name=name, value=value) for name, value in named.items()]

@@ -1,0 +1,194 @@
+"""Errands: the links that somebody asked about, from the row in the library's jobs to the finished reply.
+
+Each link is a row before the bot says a word, so that a crash loses nothing; after a restart the rows that are left
+are taken up again, and the same message is edited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import weakref
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import discord
+
+from bot import links, render, text
+from bot.board import PASSING, Board
+from bot.replies import MessageReply, Reply
+from bot.turns import Turns
+from clipsim.errors import ClipSimError, UnexpectedError
+from clipsim.model import JSON, By, Stage
+
+if TYPE_CHECKING:
+    from clipsim.core import ClipSim
+    from clipsim.sources import Source
+
+log = logging.getLogger(__name__)
+
+FETCHING = 2  # clips that may be on their way while the workers are busy with others
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is wanted of a link: the clips like it (so many, compared by), or its cluster."""
+
+    show: Literal["similar", "cluster"] = "similar"
+    k: int = 5
+    by: By = "all"
+
+    @classmethod
+    def read(cls, row: JSON) -> Wish:
+        """From a job's row; what is not there is the default."""
+        known = {name: row[name] for name in ("show", "k", "by") if name in row}
+        return cls(**known)
+
+
+class Errands:
+    """All links that this process answers."""
+
+    def __init__(self, sim: ClipSim, client: discord.Client, *, workers: int) -> None:
+        self._sim = sim
+        self._client = client
+        self._turns = Turns(workers + FETCHING)
+        self._mine: set[Any] = set()  # ids of jobs that this process has in hand
+        self._boards: weakref.WeakSet[Board] = weakref.WeakSet()
+
+    async def take(
+        self,
+        found: Sequence[Source],
+        reply: Reply,
+        *,
+        community: str,
+        requester: str,
+        wish: Wish | None = None,
+    ) -> None:
+        """Accept links, write the reply, and have them answered there. Returns when the reply is written.
+
+        Links after the fifth are left out, and the reply says so.
+        """
+        wish = wish or Wish()
+        taken, left = found[: links.MOST], len(found) - links.MOST
+        jobs: dict[int, Any] = {}
+        parts = [render.progress(str(source.url), None) for source in taken]
+        for place, source in enumerate(taken):
+            row = {**asdict(wish), **reply.record(), "part": place, "of": len(taken)}
+            try:
+                jobs[place] = await self._sim.accept(
+                    str(source.url), community=community, requester=requester, reply=row
+                )
+                self._mine.add(jobs[place].id)
+                log.info("job=%s accepted link=%s community=%s", jobs[place].id, source.url, community)
+            except ClipSimError as error:
+                log.warning("link=%s refused code=%s", source.url, error.code)
+                parts[place] = render.failure(str(source.url), error)
+        if left > 0:
+            parts[-1].set_footer(text=text.links_left_out(left))
+        board = Board(reply, parts, finished=frozenset(range(len(taken))) - jobs.keys())
+        await self._begin(board, jobs, wish, len(taken), community, left)
+
+    async def _begin(
+        self, board: Board, jobs: dict[int, Any], wish: Wish, parts: int, community: str, left: int = 0
+    ) -> None:
+        self._boards.add(board)
+        await board.begin()
+        for place, job in jobs.items():
+            row = {**asdict(wish), **board.record, "part": place, "of": parts}
+            try:
+                await self._sim.set_reply(job.id, row)
+            except ClipSimError as error:
+                log.warning("job=%s its reply could not be noted: %s", job.id, error)
+        for place, job in jobs.items():
+            self._turns.submit(community, partial(self._run, board, place, job, wish, parts, left))
+
+    async def _run(self, board: Board, place: int, job: Any, wish: Wish, parts: int, left: int) -> None:
+        loop = asyncio.get_running_loop()
+
+        def told(stage: Stage) -> None:  # from any thread
+            loop.call_soon_threadsafe(board.tell, place, render.progress(str(job.source), stage))
+
+        try:
+            embed = await self._answer(job, wish, told, render.share(parts))
+            log.info("job=%s answered", job.id)
+        except ClipSimError as error:
+            log.info("job=%s failed code=%s: %s", job.id, error.code, error)
+            embed = render.failure(str(job.source), error)
+        except Exception:
+            code = incident()
+            log.exception("job=%s failed code=%s", job.id, code)
+            embed = render.failure(str(job.source), UnexpectedError(), code)
+        if left > 0 and place == parts - 1:
+            embed.set_footer(text=text.links_left_out(left))
+        board.finish(place, embed)
+        self._mine.discard(job.id)
+
+    async def _answer(self, job: Any, wish: Wish, told: Any, budget: int) -> discord.Embed:
+        answer = await self._sim.run(job.id, k=wish.k, progress=told)
+        if wish.show == "cluster":
+            cluster = await self._sim.cluster_of(answer.query, community=job.community)
+            return render.cluster(answer.query, cluster, budget=budget)
+        if wish.by != "all":
+            answer = await self._sim.query(answer.query, wish.k, wish.by, community=job.community)
+        return render.answer(answer, by=wish.by, budget=budget)
+
+    async def resume(self) -> None:
+        """Take up what an earlier process left, and edit the replies that it wrote."""
+        try:
+            pending = await self._sim.pending()
+        except ClipSimError as error:
+            log.error("the jobs that were left cannot be read: %s", error)
+            return
+        replies: dict[tuple[Any, ...], list[Any]] = {}
+        for job in pending:
+            row = job.reply or {}
+            if job.id in self._mine or not row.get("channel"):
+                continue  # in hand already, or nobody waits for it in a chat
+            self._mine.add(job.id)
+            own = () if row.get("message") or row.get("to") else (job.id,)
+            replies.setdefault((row["channel"], row.get("message"), row.get("to"), *own), []).append(job)
+        for jobs in replies.values():
+            await self._take_up(jobs)
+
+    async def _take_up(self, jobs: list[Any]) -> None:
+        row = jobs[0].reply
+        reply = MessageReply(
+            self._client.get_partial_messageable(row["channel"]),
+            row["channel"],
+            to=row.get("to"),
+            message=row.get("message"),
+            embeds=row.get("embeds", True),
+        )
+        by_place = {int(job.reply.get("part", place)): job for place, job in enumerate(jobs)}
+        parts = [render.progress(str(job.source), None) for job in jobs]
+        count = max([int(row.get("of", 1)), *(place + 1 for place in by_place)])
+        if count > 1:
+            shown = await _shown(reply)
+            parts = shown[:count] + [discord.Embed(description="…") for _ in range(count - len(shown))]
+            for place, job in by_place.items():
+                parts[place] = render.progress(str(job.source), None)
+        log.info("jobs=%s taken up again", ",".join(str(job.id) for job in jobs))
+        board = Board(reply, parts, finished=frozenset(range(count)) - by_place.keys())
+        await self._begin(board, by_place, Wish.read(row), count, jobs[0].community)
+
+    async def close(self) -> None:
+        """Stop; what is not done stays in the library's jobs."""
+        for board in list(self._boards):
+            board.close()
+        await self._turns.close()
+
+
+async def _shown(reply: MessageReply) -> list[discord.Embed]:
+    try:
+        return await reply.existing()
+    except PASSING as error:
+        log.info("an earlier reply cannot be read: %s", error)
+        return []
+
+
+def incident() -> str:
+    """A code for something unexpected, that the log has too."""
+    return f"{UnexpectedError.code}-{secrets.token_hex(3)}"

@@ -1,0 +1,332 @@
+"""Results to embeds: pure functions, no Discord connection, no clock.
+
+Discord's limits hold by construction: every text is cut to its field's limit at a word boundary, and what is left of
+the 6000 characters of a message is counted down. Titles, tags and words come from strangers: they can neither ping nor
+format (`safe`), and only http(s) addresses become links (`address`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import quote, urlsplit
+
+import discord
+
+from bot import text
+from clipsim.errors import ClipSimError
+from clipsim.model import Answer, By, Clip, Cluster, Clustering, Match, Modality, Stage
+
+TITLE = 256  # characters, as all of these: Discord's limits of an embed
+DESCRIPTION = 4096
+FOOTER = 2048
+TOTAL = 6000  # over all embeds of one message
+CONTENT = 2000  # of a message without embeds
+CHOICE = 100  # of an autocomplete choice
+EMBEDS = 10  # per message
+URL = 512  # longest address that is shown as a link
+
+ACCENT = discord.Colour(0x5B8DEF)
+TROUBLE = discord.Colour(0xC8553D)
+ICONS: dict[Modality, str] = {"audio": "🎧", "video": "👁️", "lyrics": "📝"}
+
+# How much is said about each result: (characters of its name, characters of why); the first that fits is taken.
+DETAIL = ((160, 320), (110, 160), (80, 0), (40, 0))
+MEMBERS = 10  # of a cluster that are named
+CLUSTERS = 50  # that are named
+READ = 2000  # characters of a stranger's text that are looked at
+MARKS = 3  # combining marks in a row; more is not writing but a trick
+
+_MARKUP = re.compile(r"([\\*_~`|<>&])")
+_STARTS = re.compile(r"^(\s*)(?:([-+#=])|(\d{1,9})([.)]))")
+_BRACKETS = str.maketrans("[]", "()")  # Discord reads brackets even behind backslashes, so they are not left to chance
+_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters that look like nothing
+
+
+# Text from strangers
+
+
+def units(value: str) -> int:
+    """Length in UTF-16 units: never less than what Discord counts."""
+    return len(value.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def clean(value: str | None) -> str:
+    """One line of visible text: no line breaks, control, zero-width or direction marks, no towers of accents."""
+    value = (value or "")[:READ]
+    if value.isascii() and value.isprintable():
+        return " ".join(value.split())
+    kept: list[str] = []
+    marks = 0
+    for char in value:
+        category = unicodedata.category(char)
+        if category in ("Cc", "Zl", "Zp", "Zs"):
+            kept.append(" ")
+        elif category in ("Cf", "Cs", "Co", "Cn") or char in _BLANKS:
+            continue
+        elif category in ("Mn", "Me"):
+            marks += 1
+            if marks <= MARKS:
+                kept.append(char)
+            continue
+        else:
+            kept.append(char)
+        marks = 0
+    return " ".join("".join(kept).split())
+
+
+def cut(value: str, limit: int) -> str:
+    """At most `limit` characters, cut at a word boundary where one is near, with an ellipsis."""
+    if units(value) <= limit:
+        return value
+    if limit < 2:
+        return "…"[:limit]
+    room, end = limit - 1, 0
+    for end, char in enumerate(value):  # noqa: B007 - the position is what is wanted
+        room -= 1 if ord(char) < 0x10000 else 2
+        if room < 0:
+            break
+    head = value[:end]
+    if not value[end].isspace() and (space := head.rfind(" ")) > end // 2:
+        head = head[:space]
+    return head.rstrip() + "…"
+
+
+def escape(value: str) -> str:
+    """Cleaned text as Markdown that reads exactly so: nothing formats, links, mentions or pings."""
+    value = _MARKUP.sub(r"\\\1", value.translate(_BRACKETS))
+    value = _STARTS.sub(lambda m: f"{m[1]}\\{m[2]}" if m[2] else f"{m[1]}{m[3]}\\{m[4]}", value)
+    value = value.replace("://", ":\\/\\/")  # an address in a title is no link
+    return discord.utils.escape_mentions(value)
+
+
+def safe(value: str | None, limit: int) -> str:
+    """Any text as harmless Markdown of at most `limit` characters."""
+    plain, room = clean(value), limit
+    while units(shown := escape(cut(plain, room))) > limit:
+        room -= max(1, (units(shown) - limit) // 2)
+    return shown
+
+
+def address(url: str | None) -> str | None:
+    """The address if it is plain http(s) and short enough, with everything that could end a link percent-encoded."""
+    if not url or len(url) > URL:
+        return None
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return None
+    if (
+        parts.scheme not in ("http", "https")
+        or not host
+        or parts.username is not None
+        or not re.fullmatch(r"[\w.:-]+", host)
+    ):
+        return None
+    try:
+        shown = quote(url, safe="%/:?#@!$&',;=~+-._")
+    except UnicodeEncodeError:
+        return None
+    return shown if len(shown) <= URL else None
+
+
+def link(name: str | None, url: str | None, limit: int) -> str:
+    """`[name](url)`, or the name alone where there is no address that may be shown."""
+    shown = safe(name, limit) or text.UNTITLED
+    target = address(url)
+    return f"[{shown}]({target})" if target else shown
+
+
+# Small parts
+
+
+def name(clip: Clip) -> str:
+    """Artist and title, the artist once: plain text, to be escaped where it is shown."""
+    title, artist = clean(clip.title), clean(clip.artist)
+    if not title:
+        return artist or text.UNTITLED
+    return title if not artist or artist.casefold() in title.casefold() else f"{artist} – {title}"
+
+
+def choice(clip: Clip) -> str:
+    """The clip as an autocomplete choice: plain text of 1 to 100 characters."""
+    return cut(name(clip), CHOICE)
+
+
+def similarity(value: float) -> str:
+    """A cosine with two digits."""
+    return f"{value:.2f}".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def _line(match: Match, name_limit: int, why_limit: int) -> str:
+    line = f"**{match.rank}** · {link(name(match.clip), match.clip.url, name_limit)} · {similarity(match.similarity)}"
+    if not why_limit:
+        return line
+    by = " · ".join(f"{ICONS[modality]} {similarity(match.by[modality])}" for modality in ICONS if modality in match.by)
+    why = safe(match.why, why_limit)
+    return "\n".join(part for part in (line, " — ".join(part for part in (by, why) if part)) if part)
+
+
+def _fit(heads: Sequence[str], lists: Iterable[Sequence[str]], limit: int, left_out: int) -> str:
+    """Heads and the most detailed of `lists` that fits; the briefest one is cut by whole entries.
+
+    `left_out` entries are not in the lists at all.
+    """
+    entries: list[str] = []
+    for chosen in lists:
+        entries = [*chosen, text.more(left_out)] if left_out else list(chosen)
+        shown = "\n".join((*heads, *entries))
+        if units(shown) <= limit:
+            return shown
+    shown = "\n".join(heads)
+    if left_out:
+        entries.pop()
+    for count, entry in enumerate(entries):
+        tail = text.more(len(entries) - count + left_out)
+        if units(shown) + units(entry) + units(tail) + 2 > limit:
+            return f"{shown}\n{tail}" if units(shown) + units(tail) + 1 <= limit else shown
+        shown = f"{shown}\n{entry}" if shown else entry
+    return shown
+
+
+def _embed(
+    title: str,
+    heads: Sequence[str],
+    lists: Iterable[Sequence[str]] = (),
+    *,
+    footer: str = "",
+    left_out: int = 0,
+    budget: int = TOTAL,
+) -> discord.Embed:
+    """An embed whose texts together have at most `budget` characters; `title` is Markdown within its limit already."""
+    footer = cut(clean(footer), min(FOOTER, budget // 4))
+    room = min(DESCRIPTION, budget - units(title) - units(footer))
+    embed = discord.Embed(colour=ACCENT, title=title or None, description=_fit(heads, lists, room, left_out) or None)
+    if footer:
+        embed.set_footer(text=footer)
+    return embed
+
+
+def share(parts: int) -> int:
+    """The characters that each of `parts` embeds of one message may have."""
+    return TOTAL // max(1, parts)
+
+
+# Whole replies
+
+
+def answer(found: Answer, *, by: By = "all", budget: int = TOTAL) -> discord.Embed:
+    """The clip, its cluster, and the clips most like it, each with a link, its similarity and why."""
+    heads = []
+    if found.cluster:
+        heads.append(f"**{safe(found.cluster.label, 120)}** · {text.group(found.cluster.size)}")
+    if compared := text.compared_by(by):
+        heads.append(compared)
+    if not found.results:
+        heads.append(text.ALONE)
+    elif heads:
+        heads.append("")
+    embed = _embed(
+        safe(name(found.query), min(TITLE, budget // 4)),
+        heads,
+        ([_line(match, *detail) for match in found.results] for detail in DETAIL),
+        footer=" ".join(part for part in (found.notice, *found.query.notes) if part),
+        budget=budget,
+    )
+    return _dress(embed, found.query)
+
+
+def _dress(embed: discord.Embed, clip: Clip) -> discord.Embed:
+    embed.url = address(clip.url)
+    if thumbnail := address(clip.thumbnail):
+        embed.set_thumbnail(url=thumbnail)
+    return embed
+
+
+def progress(source: str, stage: Stage | None) -> discord.Embed:
+    """What is being done with a link right now; None while it waits for its turn."""
+    return _embed("", [_source(source), text.progress(stage) if stage else text.WAITING], budget=share(EMBEDS))
+
+
+def _source(url: str) -> str:
+    """A link as a link, without what every link begins with: Discord shows no link whose text is an address itself."""
+    return link(url.removeprefix("https://").removeprefix("http://").removeprefix("www."), url, 90)
+
+
+def problem(error: ClipSimError, code: str | None = None) -> str:
+    """The error as one line of Markdown, with its code."""
+    return f"{safe(text.problem(error), 400)} (`{code or error.code}`)"
+
+
+def failure(source: str, error: ClipSimError, code: str | None = None) -> discord.Embed:
+    """A link that could not be answered, and why."""
+    embed = _embed("", [_source(source), problem(error, code)], budget=share(EMBEDS))
+    embed.colour = TROUBLE
+    return embed
+
+
+def cluster(clip: Clip, found: Cluster | None, *, budget: int = TOTAL) -> discord.Embed:
+    """The cluster of one clip, and who else is in it."""
+    title = safe(name(clip), min(TITLE, budget // 4))
+    if found is None:
+        return _dress(_embed(title, [text.NO_CLUSTER], budget=budget), clip)
+    others = [member for member in found.members if member.id != clip.id][:MEMBERS]
+    heads = [f"**{safe(found.label, 120)}** · {text.group(found.size)}", ""]
+    left_out = max(0, found.size - 1 - len(others))
+    return _dress(_embed(title, heads, _clips(others), left_out=left_out, budget=budget), clip)
+
+
+def _clips(clips: Sequence[Clip]) -> Iterator[list[str]]:
+    """A line for each clip, in each detail."""
+    return ([f"· {link(name(clip), clip.url, limit)}" for clip in clips] for limit, _ in DETAIL)
+
+
+def clusters(found: Clustering) -> discord.Embed:
+    """All clusters, largest first, each with its label, size and the clips nearest to its centre."""
+    if not found.clusters:
+        return _embed(text.CLUSTERS_TITLE, [text.NO_CLUSTERS])
+    ordered = sorted(found.clusters, key=lambda item: (-item.size, item.id))
+    shown = ordered[:CLUSTERS]
+    lists = (
+        [
+            f"**{safe(item.label, 80)}** · {text.group(item.size)}"
+            + "".join(f"\n· {link(name(clip), clip.url, limit)}" for clip in item.members[:named])
+            for item in shown
+        ]
+        for limit, named in ((110, 2), (80, 1), (40, 0))
+    )
+    return _embed(text.CLUSTERS_TITLE, [], lists, footer=found.method, left_out=len(ordered) - len(shown))
+
+
+def library(facts: Sequence[tuple[str, str]], newest: Sequence[Clip]) -> discord.Embed:
+    """Facts (what, how many) and the newest clips."""
+    heads = [f"{safe(what, 80)}: **{safe(value, 120)}**" for what, value in facts]
+    if not newest:
+        return _embed(text.LIBRARY_TITLE, [*heads, text.NOTHING_YET])
+    return _embed(text.LIBRARY_TITLE, [*heads, "", f"**{text.NEWEST}**"], _clips(newest))
+
+
+def help_page(*, reads_messages: bool) -> discord.Embed:
+    """What the bot can do; and that it cannot read messages, where that is so."""
+    heads = [text.HELP_PASTE if reads_messages else f"⚠️ {text.HELP_NO_CONTENT}", ""]
+    lines = [f"`{command}`: {what}" for command, what in text.HELP_LINES]
+    return _embed(text.HELP_TITLE, heads, [lines], footer=text.HELP_PRIVATE)
+
+
+def as_text(embeds: Sequence[discord.Embed]) -> str:
+    """The same as a message without embeds, for channels where the bot may not embed: whole lines, at most 2000."""
+    lines: list[str] = []
+    for embed in embeds:
+        head = f"**{embed.title}**" if embed.title else ""
+        lines += [
+            line for line in (head, *(embed.description or "").split("\n"), escape(embed.footer.text or "")) if line
+        ]
+    shown = ""
+    for line in lines:
+        if units(shown) + units(line) + 1 > CONTENT:
+            break
+        shown = f"{shown}\n{line}" if shown else line
+    return shown

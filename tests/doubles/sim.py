@@ -1,0 +1,152 @@
+"""A double of the façade for the bot's tests: the same methods, in memory, with no media, models or clock of its own.
+
+It is a dependency's double, not the thing under test. `tests/bot/test_facade.py` runs the same commands against the
+real one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from clipsim.errors import EmptyLibrary, MissingModality, UnknownClip
+from clipsim.model import HOME, JSON, Answer, By, Clip, Cluster, Clustering, Match, Progress, Stage
+
+STAGES: tuple[Stage, ...] = ("fetching", "listening", "watching", "reading", "comparing")
+
+
+@dataclass
+class Job:
+    id: int
+    source: str
+    community: str
+    requester: str | None
+    reply: JSON
+    state: str = "queued"
+    error_code: str | None = None
+
+
+def clip(number: int, title: str | None = None, **metadata: Any) -> Clip:
+    """A clip with an id of the right shape."""
+    made = f"clip{number:07d}"
+    values: dict[str, Any] = {
+        "title": title or f"Song {number}",
+        "artist": f"Artist {number}",
+        "url": f"https://www.youtube.com/watch?v={made}",
+        "thumbnail": f"https://i.ytimg.com/vi/{made}/hqdefault.jpg",
+        "modalities": ("audio", "video"),
+    }
+    return Clip(made, **{**values, **metadata})
+
+
+@dataclass
+class SimDouble:
+    """`shelves` holds each community's clips; `troubles`: what a source's job ends in; `pause`: slept per stage."""
+
+    shelves: dict[str, list[Clip]] = field(default_factory=dict)
+    troubles: dict[str, Exception] = field(default_factory=dict)
+    trouble: Exception | None = None  # raised by every other method
+    pause: float = 0.0
+    notice: str | None = None
+    why: str = "Both are electronic, at 120 beats per minute."
+    jobs: dict[int, Job] = field(default_factory=dict)
+    begun: list[int] = field(default_factory=list)  # ids of jobs, in the order they were run
+    called: list[tuple[str, Any]] = field(default_factory=list)
+    before: Callable[[str], None] | None = None  # told the name of each method as it is called
+
+    def _called(self, name: str, *what: Any) -> None:
+        self.called.append((name, what))
+        if self.before is not None:
+            self.before(name)
+        if self.trouble is not None:
+            raise self.trouble
+
+    def shelf(self, community: str) -> list[Clip]:
+        return self.shelves.setdefault(community, [])
+
+    # jobs
+
+    async def accept(self, source: str, *, community: str, requester: str | None, reply: JSON) -> Job:
+        self._called("accept", source, reply)
+        job = Job(len(self.jobs) + 1, source, community, requester, reply)
+        self.jobs[job.id] = job
+        return replace(job)
+
+    async def set_reply(self, job_id: int, reply: JSON) -> None:
+        self._called("set_reply", job_id, reply)
+        self.jobs[job_id].reply = reply
+
+    async def pending(self) -> list[Job]:
+        return [replace(job) for job in self.jobs.values() if job.state == "queued"]
+
+    async def run(self, job_id: int, *, k: int = 5, progress: Progress | None = None) -> Answer:
+        job = self.jobs[job_id]
+        self.begun.append(job_id)
+        for stage in STAGES:
+            if progress is not None:
+                await asyncio.to_thread(progress, stage)  # as from a worker's thread
+            if self.pause:
+                await asyncio.sleep(self.pause)
+        if (trouble := self.troubles.get(job.source)) is not None:
+            job.state, job.error_code = "failed", getattr(trouble, "code", "unexpected")
+            raise trouble
+        made = next((c for c in self.shelf(job.community) if c.url == job.source), None)
+        if made is None:
+            made = clip(900 + len(self.jobs), url=job.source)
+            self.shelf(job.community).insert(0, made)
+        job.state = "done"
+        return replace(await self.query(made, k, community=job.community), status="added")
+
+    # questions
+
+    async def query(
+        self, clip: Clip, k: int = 5, by: By = "all", method: str | None = None, *, community: str = HOME
+    ) -> Answer:
+        self._called("query", clip, k, by, community)
+        if by == "lyrics" and "lyrics" not in clip.modalities:
+            raise MissingModality
+        others = [other for other in self.shelf(community) if other.id != clip.id][:k]
+        results = tuple(
+            Match(i, other, 1 - i / 10, {"audio": 0.9, "video": 0.4}, None, self.why)
+            for i, other in enumerate(others, 1)
+        )
+        cluster = await self.cluster_of(clip, community=community)
+        return Answer(clip, method or "raw", results, cluster, self.notice)
+
+    async def find(self, text: str, *, community: str = HOME) -> Clip:
+        self._called("find", text, community)
+        for each in self.shelf(community):
+            if text in (each.id, each.title):
+                return each
+        raise UnknownClip
+
+    async def complete(self, text: str, *, community: str = HOME, limit: int = 25) -> list[Clip]:
+        self._called("complete", text, community, limit)
+        return [each for each in self.shelf(community) if text.casefold() in each.title.casefold()][:limit]
+
+    async def clustering(self, n: int | str = "auto", *, community: str = HOME) -> Clustering:
+        self._called("clustering", community)
+        shelf = self.shelf(community)
+        if not shelf:
+            raise EmptyLibrary
+        half = max(1, len(shelf) // 2)
+        groups = [shelf[:half], shelf[half:]]
+        return Clustering(
+            "k-means (2)", tuple(Cluster(i, f"group {i}", len(g), tuple(g)) for i, g in enumerate(groups) if g), {}
+        )
+
+    async def cluster_of(self, clip: Clip, *, community: str = HOME) -> Cluster | None:
+        shelf = self.shelf(community)
+        return Cluster(0, "bright dance", len(shelf), tuple(shelf)) if len(shelf) > 2 else None
+
+    async def clips(self, *, community: str = HOME, limit: int | None = None) -> list[Clip]:
+        return self.shelf(community)[:limit]
+
+    async def count(self, *, community: str = HOME) -> int:
+        self._called("count", community)
+        return len(self.shelf(community))
+
+    async def status(self) -> JSON:
+        return {"clips": sum(map(len, self.shelves.values())), "method": "raw", "pending": 0}
