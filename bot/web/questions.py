@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import secrets
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from clipsim import sources
-from clipsim.errors import ClipSimError, FileMissing, UnexpectedError, UnknownClip, UnknownLink
+from clipsim.errors import ClipSimError, UnexpectedError, UnknownClip, UnknownLink
 from clipsim.model import Answer, Clip, Stage
 
 if TYPE_CHECKING:
@@ -23,11 +24,13 @@ MAX_RUNNING = 16  # questions at once
 MAX_KEPT = 256  # questions remembered; the oldest answered ones are forgotten first
 MAX_TEXT = 2000  # characters of a question
 HINT = "Paste a YouTube link to one video, or the title of a clip in the library."
+NO_CLIP_HINT = "Paste a link to it instead."
 ADDED_BY = "web"
 
 _PATH = re.compile(r"[/\\]|~[/\\]|\.{1,2}[/\\]|[a-z]:[/\\]|file:", re.IGNORECASE)  # how a path starts
 _LINK = re.compile(r"<?\s*(https?://|[\w-]+(\.[\w-]+)+(:\d+)?[/?#])", re.IGNORECASE)  # how a link starts
 _ID = re.compile(r"[\w-]{11}", re.ASCII)
+_CLIP_ID = re.compile(r"[\w-]{11}|(local|web)-[0-9a-f]{16}", re.ASCII)
 
 State = Literal["running", "done", "failed"]
 
@@ -122,23 +125,34 @@ class Questions:
             question.error = UnexpectedError()
 
     async def _answer(self, question: Question) -> Answer:
-        if _ID.fullmatch(question.text) and (clip := await self._named(question.text)):
+        if _ID.fullmatch(question.text) and (clip := await self._exactly(question.text)):
             return await self._sim.query(clip, question.k)  # "Thunderbolt" has the shape of a video's id
         if (url := link_in(question.text, self._hosts)) is not None:
             return await self._sim.answer(url, k=question.k, added_by=ADDED_BY, progress=question.begin)
-        try:
-            clip = await self._sim.find(question.text)
-        except UnknownClip as error:
-            raise UnknownClip(error.message, hint="Paste a link to it instead.") from None
-        return await self._sim.query(clip, question.k)
+        return await self._sim.query(await named(self._sim, question.text), question.k)
 
-    async def _named(self, text: str) -> Clip | None:
+    async def _exactly(self, text: str) -> Clip | None:
         """The clip whose id or title is exactly this."""
         try:
-            clip = await self._sim.find(text)
+            clip = await named(self._sim, text)
         except ClipSimError:
             return None
         return clip if clip.id == text or clip.title.casefold() == text.casefold() else None
+
+
+async def named(sim: ClipSim, text: str) -> Clip:
+    """The clip of the library with this id or title. A text from the web is never looked for on the disk.
+
+    Raises:
+        UnknownClip: there is none.
+    """
+    text = text.strip()
+    if _CLIP_ID.fullmatch(text):
+        with contextlib.suppress(UnknownClip):
+            return await sim.find(text)  # which would take other texts for paths, too
+    if text and (found := await sim.complete(text, limit=1)):
+        return found[0]
+    raise UnknownClip(f"There is no clip “{text[:80]}” in the library.", hint=NO_CLIP_HINT)
 
 
 def link_in(text: str, hosts: tuple[str, ...] = ()) -> str | None:
@@ -156,13 +170,8 @@ def link_in(text: str, hosts: tuple[str, ...] = ()) -> str | None:
     if not link and not _ID.fullmatch(text):
         return None
     try:
-        source = sources.parse(text, hosts)
-    except (UnknownLink, FileMissing) as error:
+        return sources.parse(text, hosts, files=False).url
+    except UnknownLink as error:
         if "://" not in text:
             return None
-        raise UnknownLink(error.message if isinstance(error, UnknownLink) else None, hint=HINT) from None
-    if source.kind == "file":
-        if "://" not in text:
-            return None
-        raise UnknownLink(hint=HINT)
-    return source.url
+        raise UnknownLink(error.message, hint=HINT) from None

@@ -26,11 +26,11 @@ import jinja2
 from aiohttp import web
 
 from bot.web.auth import Handler, guard, secure_headers
-from bot.web.questions import Question, Questions
+from bot.web.questions import Question, Questions, named
 from bot.web.shown import SENSES, answer_json, error_json, percent, picture, plain, status_of, web_link
 from clipsim import __version__
 from clipsim.errors import ClipSimError, UnexpectedError
-from clipsim.model import JSON, MODALITIES, Answer, By, Clip, Stage
+from clipsim.model import JSON, MODALITIES, Answer, By, Stage
 from clipsim.settings import Settings
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Page:
     async def clip(self, request: web.Request) -> web.Response:
         """What is similar to a clip of the library."""
         k, by = number(request.query.get("k")), way(request.query.get("by"))
-        found = await self._known(request.match_info["id"])
+        found = await named(self.sim, request.match_info["id"])
         return self._answered(await self.sim.query(found, k, by), k, by)
 
     async def map(self, request: web.Request) -> web.Response:
@@ -142,7 +142,7 @@ class Page:
     async def api_similar(self, request: web.Request) -> web.Response:
         """What is similar to a clip of the library."""
         k, by = number(request.query.get("k")), way(request.query.get("by"))
-        found = await self._known(request.query.get("clip", ""))
+        found = await named(self.sim, request.query.get("clip", ""))
         return web.json_response(answer_json(await self.sim.query(found, k, by)))
 
     async def api_complete(self, request: web.Request) -> web.Response:
@@ -170,12 +170,6 @@ class Page:
             return self.questions[request.match_info["job"]]
         except KeyError:
             raise web.HTTPNotFound(reason="That question is not known (any more): ask it again.") from None
-
-    async def _known(self, text: str) -> Clip:
-        clip = await self.sim.find(text)
-        if clip.path and clip.path == text:  # nobody on the web names files on this disk
-            raise web.HTTPNotFound(reason="There is no such clip.")
-        return clip
 
     def _answered(self, answer: Answer, k: int, by: By) -> web.Response:
         return self._page("answer.html", answer=answer, k=k, by=by)
