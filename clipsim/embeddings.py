@@ -148,6 +148,21 @@ class Embeddings(Database):
         matrix: Matrix = np.array([vector for _, vector in found], dtype=np.float32).reshape(-1, size)
         return [clip_id for clip_id, _ in found], matrix
 
+    def embedded(self, fusion_id: str, community: str) -> int:
+        """How many clips that the community sees this fusion has embedded."""
+        table = tables.embeddings
+        query = sa.select(sa.func.count()).select_from(table).where(table.c.fusion_id == fusion_id)
+        with self.read() as connection:
+            return int(connection.execute(in_community(query, table.c.clip_id, community)).scalar_one())
+
+    def unembedded(self, fusion_id: str) -> list[str]:
+        """Ids of the clips that this fusion has not embedded yet, oldest first."""
+        table = tables.embeddings
+        done = sa.select(table.c.clip_id).where(table.c.fusion_id == fusion_id)
+        query = sa.select(tables.clips.c.id).where(tables.clips.c.id.not_in(done))
+        with self.read() as connection:
+            return list(connection.execute(query.order_by(tables.clips.c.added, tables.clips.c.id)).scalars())
+
     def vectors(self, fusion_id: str, ids: Sequence[str]) -> dict[str, Vector]:
         """The embeddings of these clips, those that there are."""
         found: dict[str, Vector] = {}

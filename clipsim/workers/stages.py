@@ -14,7 +14,7 @@ from clipsim import media as reader
 from clipsim.encoders import SAMPLE_RATE, Encoded, Part, Preset
 from clipsim.errors import ClipSimError, DiskFull, EncoderError
 from clipsim.model import Features, Label, Media, Modality, Vector
-from clipsim.sources.lyrics import MIN_WORDS, count_words
+from clipsim.sources.lyrics import MIN_WORDS, word_count
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def _video(path: Path | None, preset: Preset) -> Features:
 
 def _lyrics(media: Media, preset: Preset) -> Features:
     text = media.lyrics.text if media.lyrics else ""
-    if count_words(text) < MIN_WORDS:
+    if word_count(text) < MIN_WORDS:
         return Features(notes=("It has no lyrics.",) if not text.strip() else ("Its lyrics are too short.",))
     return _collect({part.encoder: encoder(part).encode(text) for part in preset.of("lyrics")}, "")
 

@@ -1,0 +1,466 @@
+"""`ClipSim`, the only door: add clips, ask for their neighbours, see the clusters they fall into.
+
+Every method is async, keeps the event loop free, and raises only the errors of `clipsim.errors`. What computes or
+touches a disk runs in a thread (`Engine`, `Library`) or a child process (`workers`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from clipsim import sources
+from clipsim.encoders import PRESETS, Preset
+from clipsim.engine import Engine, TrainReport
+from clipsim.errors import ClipSimError, EmptyLibrary, FileMissing, UnexpectedError, UnknownClip, UnknownLink
+from clipsim.intake import About, Intake, Status, described
+from clipsim.jobs import Job, Jobs
+from clipsim.library import Library
+from clipsim.model import (
+    HOME,
+    JSON,
+    Answer,
+    By,
+    Clip,
+    Cluster,
+    Clustering,
+    Lyrics,
+    Match,
+    Media,
+    Method,
+    Progress,
+    Vector,
+)
+from clipsim.owner import Owner
+from clipsim.settings import Settings, load
+from clipsim.workers import Pool, open_pool
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Step = Callable[[int, int], None]  # done, of
+
+
+class ReencodeReport:
+    """What `reencode` did: how many clips were encoded anew, and which were not, with the error of each."""
+
+    def __init__(self) -> None:
+        self.encoded = 0
+        self.failed: list[tuple[str, ClipSimError]] = []
+
+
+class ClipSim:
+    """One library of clips. Open it with `ClipSim.open`; one process at a time owns its folder."""
+
+    def __init__(self, settings: Settings, preset: Preset, library: Library) -> None:
+        self.settings = settings
+        self.preset = preset
+        self._library = library
+        self._jobs = Jobs(library)
+        self._engine = Engine(settings, preset, library)
+        self._workers: Pool | None = None
+        self._intake = Intake(settings, preset, library, self._pool)
+        self._training: asyncio.Task[None] | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        data: str | Path | None = None,
+        *,
+        settings: Settings | None = None,
+        preset: Preset | None = None,
+        any_encoders: bool = False,
+    ) -> AsyncIterator[ClipSim]:
+        """Open a library, making it where there is none.
+
+        Args:
+            data: its folder (default: CLIPSIM_DATA).
+            settings: all settings (default: from the environment and `.env`).
+            preset: the encoders (default: CLIPSIM_PRESET).
+            any_encoders: open it even if it was built with others; only `reencode` makes sense then.
+
+        Raises:
+            LibraryLocked: another process owns the folder.
+            LibraryMismatch: it was built with other encoders.
+            InvalidSetting, LibraryCorrupt, FolderNotWritable, DiskFull, IndexUnavailable.
+        """
+        settings = settings or load(data=data)
+        preset = preset or PRESETS[settings.preset]
+        owner = await asyncio.to_thread(Owner.acquire, settings.data)
+        try:
+            library = await asyncio.to_thread(Library.open, settings, preset, reencode=any_encoders)
+            sim = cls(settings, preset, library)
+            try:
+                yield sim
+            finally:
+                await sim._close()
+        finally:
+            await asyncio.to_thread(owner.release)
+
+    async def _close(self) -> None:
+        if self._training is not None:
+            self._training.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._training
+        if self._workers is not None:
+            await self._workers.close()
+        await asyncio.to_thread(self._engine.close)
+        await asyncio.to_thread(self._library.close)
+
+    # Adding
+
+    async def add(
+        self,
+        source: str | Path,
+        *,
+        title: str | None = None,
+        artist: str | None = None,
+        genre: str | None = None,
+        lyrics: str | Path | Lyrics | None = None,
+        community: str = HOME,
+        added_by: str | None = None,
+        progress: Progress | None = None,
+    ) -> Clip:
+        """Fetch, encode and keep one clip; a clip that the library has is not fetched again.
+
+        Args:
+            source: a link, a YouTube id, or (in HOME only) the path of a file.
+            title, artist, genre: instead of what the source says.
+            lyrics: a file (.lrc, .srt, .vtt, .txt), the text itself, or `Lyrics`.
+            community: who will see it, besides HOME.
+            added_by: who added it.
+            progress: told when a stage begins.
+
+        Raises:
+            ClipSimError: `SourceError` where it cannot be fetched, `EncoderError` where it cannot be encoded,
+                `LibraryError` where it cannot be kept. Nothing is left behind.
+        """
+        about: JSON = {"title": title, "artist": artist, "genre": genre, "lyrics": lyrics}
+        clip, _ = await self.ingest(source, community=community, added_by=added_by, progress=progress, **about)
+        return clip
+
+    async def ingest(
+        self,
+        source: str | Path,
+        *,
+        community: str = HOME,
+        added_by: str | None = None,
+        progress: Progress | None = None,
+        **about: Any,
+    ) -> tuple[Clip, Status]:
+        """As `add`; says also whether the clip was "added" or "known"."""
+        said = await self._thread(_about, about)
+        found = await self._thread(self._parse, str(source), community)
+        clip, status = await self._guard(
+            self._intake.add(found, said, community=community, added_by=added_by, progress=progress)
+        )
+        await self._thread(self._engine.absorb, clip.id, community, status == "added" or said != About())
+        self._train_if_due()
+        return clip, status
+
+    async def answer(
+        self,
+        source: str | Path,
+        *,
+        k: int = 5,
+        by: By = "all",
+        method: Method | None = None,
+        community: str = HOME,
+        added_by: str | None = None,
+        progress: Progress | None = None,
+    ) -> Answer:
+        """What a pasted link is answered with: the clip, added if it is new, its neighbours and its cluster.
+
+        Raises:
+            ClipSimError: as `add` and `query`.
+        """
+        status: Status = "known"
+        try:
+            clip = await self.find(str(source), community=community)
+        except UnknownClip:
+            try:
+                clip, status = await self.ingest(source, community=community, added_by=added_by, progress=progress)
+            except UnknownLink:
+                raise UnknownClip(f"There is no clip “{str(source)[:80]}” in the library.") from None
+        if progress is not None:
+            progress("comparing")
+        return await self._query(clip, k, by, method, community, status)
+
+    async def settle(self) -> str | None:
+        """Wait until a training that is due has ended; returns a sentence on what is missing before one can be."""
+        if self._training is not None:
+            await asyncio.wait([self._training])
+        return await self._thread(self._engine.notice)
+
+    # Asking
+
+    async def query(
+        self, clip: str | Clip, k: int = 5, by: By = "all", method: Method | None = None, *, community: str = HOME
+    ) -> Answer:
+        """The `k` clips most similar to one that the library has, with why, its cluster, and the method that answered.
+
+        Raises:
+            UnknownClip: the community has no such clip.
+            MissingModality: `by` names a modality that the clip lacks.
+            NotTrained: the method needs `train` first.
+        """
+        found = clip if isinstance(clip, Clip) else await self.find(clip, community=community)
+        return await self._query(found, k, by, method, community, "known")
+
+    async def similar(
+        self, clip: str | Clip, k: int = 5, by: By = "all", method: Method | None = None, *, community: str = HOME
+    ) -> list[Match]:
+        """The results of `query` alone."""
+        return list((await self.query(clip, k, by, method, community=community)).results)
+
+    async def embedding(self, clip: str | Clip) -> Vector:
+        """The clip's embedding: float32, shape (256,), unit length.
+
+        Until the fusion is trained it is the raw vector turned into 256 dimensions that keep every similarity between
+        the clips of the library.
+
+        Raises:
+            UnknownClip: the library has no such clip.
+        """
+        found = clip if isinstance(clip, Clip) else await self.find(clip)
+        return await self._thread(self._engine.embedding, found.id)
+
+    async def clusters(self, n: int | str = "auto", *, community: str = HOME) -> list[Cluster]:
+        """The groups that a community's clips fall into, largest first."""
+        return list((await self.clustering(n, community=community)).clusters)
+
+    async def clustering(self, n: int | str = "auto", *, community: str = HOME) -> Clustering:
+        """The groups, how they were made, and how well they hold together.
+
+        Raises:
+            EmptyLibrary: there is nothing to group.
+        """
+        if not await self.count(community=community):
+            raise EmptyLibrary("There are no clips to group yet.")
+        return await self._thread(self._engine.groups.clustering, n, community)
+
+    async def cluster_of(self, clip: str | Clip, *, community: str = HOME) -> Cluster | None:
+        """The cluster that a clip belongs to, with its members; None in a library too small for any."""
+        found = clip if isinstance(clip, Clip) else await self.find(clip, community=community)
+        return await self._thread(self._engine.groups.cluster_of, found.id, community)
+
+    async def find(self, text: str, *, community: str = HOME) -> Clip:
+        """The clip of the community that an id, a link, a path or a title (typos forgiven) names.
+
+        Raises:
+            UnknownClip: it has none.
+        """
+        return await self._thread(self._find, text, community)
+
+    async def complete(self, text: str, *, community: str = HOME, limit: int = 25) -> list[Clip]:
+        """The clips that someone who typed this may mean, best first; the newest where nothing was typed."""
+        if not text.strip():
+            return await self.clips(community=community, limit=limit)
+        return await self._thread(self._library.search_title, text, community, limit)
+
+    async def clips(self, *, community: str = HOME, limit: int | None = None) -> list[Clip]:
+        """The community's clips, newest first."""
+        return await self._thread(self._library.clips, community, limit)
+
+    async def count(self, *, community: str = HOME) -> int:
+        """How many clips the community has."""
+        return await self._thread(self._library.count, community)
+
+    async def status(self) -> JSON:
+        """How the library is doing: clips, the method that answers, the index, the jobs. For health checks."""
+        return {
+            **await self._thread(self._engine.status),
+            "preset": self.preset.name,
+            "jobs": await self._thread(self._jobs.counts),
+            "training": self._training is not None and not self._training.done(),
+        }
+
+    # Keeping
+
+    async def train(self, method: Method | None = None, *, progress: Step | None = None) -> list[TrainReport]:
+        """Fit one method to the library now (default: the one that answers, and pca), and switch to it in one step.
+
+        Raises:
+            EmptyLibrary: there are fewer than two clips.
+        """
+        wanted = [method] if method else self._engine.trained_methods
+        return [await self._thread(self._engine.train, name, progress) for name in wanted]
+
+    async def reencode(self, *, progress: Step | None = None) -> ReencodeReport:
+        """Compute every clip's features anew with this preset's encoders, from its file or link.
+
+        A clip that cannot be fetched any more keeps its place but has no features until it can.
+        """
+        report = ReencodeReport()
+        ids = await self._thread(self._library.ids)
+        for number, clip_id in enumerate(ids):
+            if progress is not None:
+                progress(number, len(ids))
+            try:
+                await self._guard(self._encode_anew(clip_id))
+                report.encoded += 1
+            except ClipSimError as error:
+                report.failed.append((clip_id, error))
+        await self._thread(self._library.finish_reencode)
+        await self._thread(self._engine.reset)
+        self._train_if_due()
+        await self.settle()
+        return report
+
+    async def audit(self) -> Any:
+        """Compare library and index, and mend every difference; returns an `AuditReport`."""
+        return await self._thread(self._engine.audit)
+
+    async def remove(self, clip: str | Clip, *, community: str = HOME) -> Clip:
+        """Forget a clip: in HOME altogether, in a community only there.
+
+        Raises:
+            UnknownClip: the community has no such clip.
+        """
+        found = clip if isinstance(clip, Clip) else await self.find(clip, community=community)
+        await self._thread(self._engine.remove, found.id, community)
+        return found
+
+    async def backup(self, file: str | Path) -> int:
+        """Write the whole library into one file; returns how many clips it holds."""
+        from clipsim.backup import backup
+
+        await self._thread(backup, self._library, Path(file))
+        return await self.count()
+
+    async def map(self, file: str | Path, *, community: str = HOME, highlight: str | None = None) -> int:
+        """Draw the community's clips into a .png picture or an .html page; returns how many there are.
+
+        Raises:
+            EmptyLibrary: there are none.
+        """
+        if not await self.count(community=community):
+            raise EmptyLibrary("There are no clips to draw yet.")
+        return await self._thread(self._engine.map, Path(file), community, highlight)
+
+    async def warm(self) -> None:
+        """Load the encoders now instead of with the first clip."""
+        await self._pool().warm()
+
+    # Jobs: what was accepted is not lost
+
+    async def accept(self, source: str, *, community: str, requester: str | None = None, reply: JSON) -> Job:
+        """Take a link as a job. `reply` says where the answer goes; it comes back with the job after a restart."""
+        return await self._thread(
+            functools.partial(self._jobs.accept, source, community=community, requester=requester, reply=reply)
+        )
+
+    async def set_reply(self, job_id: int, reply: JSON) -> Job:
+        """The answer goes elsewhere now."""
+        return await self._thread(self._jobs.set_reply, job_id, reply)
+
+    async def run(self, job_id: int, *, k: int = 5, by: By = "all", progress: Progress | None = None) -> Answer:
+        """Answer a job's link (see `answer`) and keep its state.
+
+        Raises:
+            ClipSimError: as `answer`; the job has failed then, with the error's code.
+        """
+        job = await self._thread(self._jobs.start, job_id)
+
+        def told(stage: Any) -> None:
+            if stage == "listening":
+                _background(self._thread(self._jobs.set_state, job_id, "encoding"))
+            if progress is not None:
+                progress(stage)
+
+        try:
+            found = await self.answer(
+                job.source, k=k, by=by, community=job.community, added_by=job.requester, progress=told
+            )
+        except ClipSimError as error:
+            await self._thread(self._jobs.fail, job_id, error)
+            raise
+        await self._thread(self._jobs.done, job_id, found.query.id)
+        return found
+
+    async def pending(self) -> list[Job]:
+        """At start-up: the jobs that a former process did not finish, queued again, oldest first."""
+        return await self._thread(self._jobs.resume)
+
+    # Inside
+
+    def _pool(self) -> Pool:
+        if self._workers is None:
+            self._workers = open_pool(self.settings, self.preset)
+        return self._workers
+
+    def _parse(self, text: str, community: str) -> sources.Source:
+        # A community's members are strangers: they must not read the server's disk.
+        return sources.parse(text, self.settings.hosts, files=community == HOME)
+
+    def _find(self, text: str, community: str) -> Clip:
+        with suppress(UnknownClip):
+            return self._library.get(text.strip(), community)
+        try:
+            source = self._parse(text, community)
+        except (FileMissing, UnknownLink):
+            return self._library.find(text, community)
+        return self._library.get(source.id, community)
+
+    async def _query(self, clip: Clip, k: int, by: By, method: Method | None, community: str, status: Status) -> Answer:
+        return await self._thread(self._engine.query, clip, k, by, method, community, status)
+
+    async def _encode_anew(self, clip_id: str) -> None:
+        clip = await asyncio.to_thread(self._library.get, clip_id)
+        lyrics = await asyncio.to_thread(self._library.lyrics, clip_id)
+        source = await asyncio.to_thread(sources.parse, clip.path or clip.url or clip.id, self.settings.hosts)
+
+        async def encode(media: Media) -> Clip:
+            features = await self._intake.encode(Media(clip, media.audio, media.video, lyrics or media.lyrics))
+            words = described(clip, features, lyrics or media.lyrics).words
+            await asyncio.to_thread(self._library.save_features, clip_id, features, words)
+            return clip
+
+        await self._intake.fetch(source, encode)
+
+    def _train_if_due(self) -> None:
+        if self._training is None or self._training.done():
+            self._training = asyncio.create_task(self._train_when_due())
+
+    async def _train_when_due(self) -> None:
+        try:
+            for method in await self._thread(self._engine.due):
+                await self._thread(self._engine.train, method, None)
+        except ClipSimError as error:
+            log.warning("training in the background failed: %s", error)
+
+    async def _thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._guard(asyncio.to_thread(function, *args, **kwargs))
+
+    async def _guard(self, work: Any) -> Any:
+        """Let nothing out but `ClipSimError` (and cancellation)."""
+        try:
+            return await work
+        except ClipSimError:
+            raise
+        except Exception as error:
+            log.exception("unexpected")
+            raise UnexpectedError(f"Something unexpected went wrong ({type(error).__name__}: {error}).") from error
+
+
+_tasks: set[asyncio.Task[Any]] = set()
+
+
+def _background(work: Any) -> None:
+    task = asyncio.ensure_future(work)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+
+
+def _about(given: JSON) -> About:
+    lyrics = given.pop("lyrics", None)
+    if lyrics is not None and not isinstance(lyrics, Lyrics):
+        lyrics = sources.read_lyrics(lyrics)
+    return About(lyrics=lyrics, **given)

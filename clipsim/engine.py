@@ -1,0 +1,381 @@
+"""The part that answers: which fusion, its embeddings and index, neighbours, clusters, the map. Synchronous.
+
+Until a library has `settings.min_train` clips it answers from `raw` vectors, fitted anew whenever clips come or go.
+Then the fusion is trained, and again each time the library has doubled. A new fusion is embedded and indexed beside
+the old one, which answers until one row says otherwise.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clipsim import fusion
+from clipsim.embeddings import SavedFusion
+from clipsim.encoders import Preset
+from clipsim.errors import EmptyLibrary, IndexUnavailable, NotTrained, UnknownClip
+from clipsim.fusion import Fusion
+from clipsim.groups import Groups
+from clipsim.index import Index
+from clipsim.library import Library
+from clipsim.model import (
+    EMBEDDING_SIZE,
+    HOME,
+    JSON,
+    Answer,
+    By,
+    Clip,
+    Match,
+    Matrix,
+    Method,
+    Vector,
+)
+from clipsim.settings import Settings
+
+log = logging.getLogger(__name__)
+
+GROWTH = 2.0  # times the clips it was trained on: then it is trained again
+CHUNK = 500  # clips embedded at once
+CHEAP: tuple[Method, ...] = ("standard", "pca", "raw")  # fitted in seconds, so when first asked for
+Step = Callable[[int, int], None]  # done, of
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What was trained, on how many clips, and how long it took."""
+
+    method: Method
+    clips: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """A fusion that is ready: every clip is embedded by it and indexed."""
+
+    saved: SavedFusion
+    fusion: Fusion
+    notice: str | None = None
+
+
+class Engine:
+    """Answers for one library. Methods may be called from several threads."""
+
+    def __init__(self, settings: Settings, preset: Preset, library: Library) -> None:
+        self._settings = settings
+        self._preset = preset
+        self._library = library
+        self._held: Index | None = None
+        self._lock = threading.RLock()  # one change at a time
+        self._making: set[str] = set()  # fusions that are being embedded and indexed
+        self._fusions: dict[str, Fusion] = {}
+        self.groups = Groups(library, self._embeddings)
+        self._checked: set[str] = set()  # fusions whose clips were all found embedded and indexed since the last change
+
+    @property
+    def default(self) -> Method:
+        """The method that answers when none is named."""
+        return "paper" if self._preset.name == "paper" else "standard"
+
+    @property
+    def trained_methods(self) -> tuple[Method, ...]:
+        """The methods that are trained as the library grows."""
+        return (self.default, "pca")
+
+    @property
+    def index(self) -> Index:
+        """The index, opened when first needed."""
+        with self._lock:
+            if self._held is None:
+                self._held = Index(self._settings, self._library.id)
+            return self._held
+
+    def close(self) -> None:
+        """Let go of the index."""
+        with self._lock:
+            if self._held is not None:
+                self._held.close()
+
+    def reset(self) -> None:
+        """After every vector has changed: forget all fusions and their collections."""
+        with self._lock:
+            self._fusions.clear()
+            self._checked.clear()
+            for saved in self._library.fusions():
+                self._library.drop_fusion(saved.id)
+            self.index.reset()
+
+    # Which fusion answers
+
+    def answering(self, asked: Method | None = None) -> Answering:
+        """The fusion for a method (None: the default), every clip embedded and indexed.
+
+        Raises:
+            EmptyLibrary: there are no clips.
+            NotTrained: the method is a slow one to train, and was not.
+        """
+        method = asked or self.default
+        with self._lock:
+            count = self._library.count()
+            if not count:
+                raise EmptyLibrary()
+            notice = None
+            saved = self._library.active_fusion(method)
+            if saved is None and count < self._settings.min_train and method != "raw":
+                notice = self.notice()
+                method, saved = "raw", self._library.active_fusion("raw")
+            if method == "raw" and count < self._settings.min_train:
+                saved = self._fresh_raw(saved, count)
+            elif saved is None:
+                if method not in CHEAP:
+                    raise NotTrained(
+                        f"The method {method} has not been trained on this library.",
+                        hint=f"Run: clipsim train --method {method}",
+                    )
+                self._fit_and_switch(method, None)
+                saved = self._library.active_fusion(method)
+            assert saved is not None
+            found = self._load(saved)
+            self._catch_up(saved, found)
+            return Answering(saved, found, notice)
+
+    def notice(self) -> str | None:
+        """A sentence for a library that is too small to train on, else None."""
+        count = self._library.count()
+        if not count or count >= self._settings.min_train:
+            return None
+        clips = "one clip" if count == 1 else f"{count} clips"
+        return (
+            f"Only {clips} so far: answers come from raw features; "
+            f"the fusion is trained when there are {self._settings.min_train}."
+        )
+
+    def _fresh_raw(self, saved: SavedFusion | None, count: int) -> SavedFusion:
+        """In a small library raw statistics follow every clip that comes or goes."""
+        if saved is not None and saved.clips == count and not self._library.unembedded(saved.id):
+            return saved
+        self._fit_and_switch("raw", None)
+        fresh = self._library.active_fusion("raw")
+        assert fresh is not None
+        return fresh
+
+    def _load(self, saved: SavedFusion) -> Fusion:
+        if saved.id not in self._fusions:
+            self._fusions[saved.id] = fusion.load(self._library.fusion_data(saved.id), self._preset)
+        return self._fusions[saved.id]
+
+    def _catch_up(self, saved: SavedFusion, found: Fusion) -> None:
+        """Embed what the fusion has not embedded, and see that every community's collection is there."""
+        if saved.id in self._checked:
+            return
+        missing = self._library.unembedded(saved.id)
+        self._embed(saved.id, found, missing)
+        for community in (HOME, *self._library.communities()):
+            name = self.index.name(saved.id, community)
+            if not self.index.healthy(name) or self.index.count(name) != self._library.embedded(saved.id, community):
+                self._rebuild(saved.id, community)
+        self._checked.add(saved.id)
+
+    def _rebuild(self, fusion_id: str, community: str) -> None:
+        ids, matrix = self._library.embeddings(fusion_id, community)
+        self.index.rebuild(self.index.name(fusion_id, community), dict(zip(ids, matrix, strict=True)))
+
+    def _embed(self, fusion_id: str, found: Fusion, ids: Sequence[str]) -> None:
+        for start in range(0, len(ids), CHUNK):
+            features = {i: f for i, f in self._library.features(ids[start : start + CHUNK]).items() if f.vectors}
+            rows = found.embed(list(features.values()))
+            self._library.save_embeddings(fusion_id, dict(zip(features, rows, strict=True)))
+
+    # Clips come and go
+
+    def absorb(self, clip_id: str, community: str = HOME, changed: bool = True) -> None:
+        """After the library took a clip (`changed`), or let a community see it: bring the index up to date."""
+        with self._lock:
+            for saved in self._library.fusions():
+                if not saved.active:
+                    continue
+                if saved.method == "raw" and self._library.count() < self._settings.min_train:
+                    self._checked.discard(saved.id)
+                    continue  # fitted anew at the next question
+                if changed:
+                    self._embed(saved.id, self._load(saved), [clip_id])
+                vectors = self._library.vectors(saved.id, [clip_id])
+                for name in {HOME, community}:
+                    self.index.upsert(self.index.name(saved.id, name), vectors)
+
+    def remove(self, clip_id: str, community: str = HOME) -> None:
+        """Forget a clip, in the library and in every collection that holds it.
+
+        Raises:
+            UnknownClip: the community has no such clip.
+        """
+        with self._lock:
+            seen_by = self._library.communities_of(clip_id)
+            gone = self._library.remove(clip_id, community)
+            for saved in self._library.fusions():
+                for name in (HOME, *seen_by) if gone else (community,):
+                    self.index.delete(self.index.name(saved.id, name), [clip_id])
+
+    # Training
+
+    def due(self) -> list[Method]:
+        """The methods that should be trained now: none yet and clips enough, or the library has doubled since."""
+        count = self._library.count()
+        if count < self._settings.min_train:
+            return []
+        due: list[Method] = []
+        for method in self.trained_methods:
+            saved = self._library.active_fusion(method)
+            if saved is None or count >= GROWTH * saved.clips:
+                due.append(method)
+        return due
+
+    def train(self, method: Method, progress: Step | None = None) -> TrainReport:
+        """Fit a method to all clips and switch to it. Queries are answered by the old one meanwhile.
+
+        Raises:
+            EmptyLibrary: there are fewer than two clips.
+        """
+        if self._library.count() < 2:
+            raise EmptyLibrary("Training needs at least two clips.")
+        begun = time.monotonic()
+        clips = self._fit_and_switch(method, progress)
+        seconds = time.monotonic() - begun
+        log.info("trained %s on %d clips in %.1f s", method, clips, seconds)
+        return TrainReport(method, clips, seconds)
+
+    def _fit_and_switch(self, method: Method, progress: Step | None) -> int:
+        records = [record for record in self._library.records() if record.features.vectors]
+        if not records:
+            raise EmptyLibrary("No clip has features to train on.", hint="Run: clipsim reencode")
+        told = None if progress is None else (lambda done, of, _loss: progress(done, of))
+        found = fusion.fit(method, [record.features for record in records], self._preset, progress=told)
+        fusion_id = self._library.save_fusion(method, fusion.dump(found), clips=found.clips, size=found.size)
+        self._making.add(fusion_id)
+        try:
+            self._embed(fusion_id, found, [record.clip.id for record in records])
+            with self._lock:  # what came meanwhile, then the switch
+                self._embed(fusion_id, found, self._library.unembedded(fusion_id))
+                for community in (HOME, *self._library.communities()):
+                    self._rebuild(fusion_id, community)
+                self._library.activate_fusion(fusion_id)
+                self._fusions[fusion_id] = found
+                for saved in self._library.fusions():
+                    if saved.method == method and saved.id not in self._making:
+                        self._forget(saved.id)
+        except BaseException:
+            self._library.drop_fusion(fusion_id)
+            raise
+        finally:
+            self._making.discard(fusion_id)
+        return found.clips
+
+    def _forget(self, fusion_id: str) -> None:
+        self._fusions.pop(fusion_id, None)
+        self._library.drop_fusion(fusion_id)
+        for community in (HOME, *self._library.communities()):
+            self.index.drop(self.index.name(fusion_id, community))
+
+    # Answers
+
+    def query(self, clip: Clip, k: int, by: By, asked: Method | None, community: str, status: Any) -> Answer:
+        """The clip's neighbours, each with why and its cluster. Raises as `ClipSim.query`."""
+        from clipsim import retrieval
+
+        for attempt in (1, 2):
+            ready = self.answering(asked)
+            try:
+                found = retrieval.search(
+                    self._library,
+                    self.index,
+                    ready.saved.id,
+                    ready.fusion,
+                    clip,
+                    k=k,
+                    by=by,
+                    community=community,
+                    per_artist=self._settings.per_artist,
+                )
+                break
+            except (IndexUnavailable, NotTrained):  # a retrained fusion took over meanwhile, or the index is broken
+                if attempt == 2:
+                    raise
+                self._checked.discard(ready.saved.id)
+        groups = self.groups.of(community)
+        matches = tuple(
+            Match(rank, each.clip, each.similarity, each.by, groups.get(each.clip.id), each.why)
+            for rank, each in enumerate(found, 1)
+        )
+        return Answer(clip, ready.fusion.method, matches, groups.get(clip.id), ready.notice, status)
+
+    def _embeddings(self, community: str) -> tuple[list[str], Matrix]:
+        return self._library.embeddings(self.answering().saved.id, community)
+
+    def embedding(self, clip_id: str) -> Vector:
+        """The clip's embedding by the default method: float32, (256,), unit length."""
+        ready = self.answering()
+        vectors = self._library.vectors(ready.saved.id, [clip_id])
+        if clip_id not in vectors:
+            raise UnknownClip()
+        if ready.fusion.size == EMBEDDING_SIZE:
+            return vectors[clip_id]
+        ids, matrix = self._library.embeddings(ready.saved.id)
+        return isometric(matrix, EMBEDDING_SIZE)[ids.index(clip_id)]
+
+    # Looking after it
+
+    def map(self, file: Path, community: str, highlight: str | None) -> int:
+        """Draw the community's clips into a file; returns how many."""
+        from clipsim import map as drawing
+
+        ids, matrix = self._embeddings(community)
+        groups = self.groups.clustering("auto", community).clusters
+        clips = self._library.get_many(ids)
+        drawing.draw(file, drawing.layout(matrix), [clips[clip_id] for clip_id in ids], groups, highlight=highlight)
+        return len(ids)
+
+    def audit(self) -> Any:
+        """Find and mend every difference between library and index; returns an `AuditReport`."""
+        from clipsim.audit import audit
+
+        with self._lock:
+            self._checked.clear()
+            report = audit(self._library, self.index, self._preset)
+        if self._library.count():
+            self.answering()
+        return report
+
+    def status(self) -> JSON:
+        """Clips, the method that answers and on how many clips it was trained, and whether the index answers."""
+        count = self._library.count()
+        saved = self._library.active_fusion(self.default)
+        method = self.default if saved or count >= self._settings.min_train else "raw"
+        self.index.ping()
+        return {
+            "clips": count,
+            "method": method,
+            "trained_on": saved.clips if saved else 0,
+            "communities": len(self._library.communities()),
+            "index": "ok",
+        }
+
+
+def isometric(matrix: Matrix, size: int) -> Matrix:
+    """Rows in fewer dimensions with the same inner products: float32 (rows, size), zero-padded; rows ≤ size.
+
+    Fewer rows than dimensions span a subspace; its coordinates (by the singular value decomposition) keep every
+    inner product. More rows than `size` keep what the `size` strongest directions hold, scaled to unit length.
+    """
+    left, values, _ = np.linalg.svd(np.asarray(matrix, np.float64), full_matrices=False)
+    rows = (left * values)[:, :size]
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    padded = np.zeros((len(rows), size), np.float32)
+    padded[:, : rows.shape[1]] = rows
+    return padded

@@ -1,0 +1,104 @@
+"""The clusters of each community, kept from run to run: the clustering that `clustering.py` computes, remembered.
+
+A library that grew by a few clips is not grouped anew: new clips join the cluster whose members' mean is nearest.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from clipsim.clustering import Result, cluster, document
+from clipsim.library import Library
+from clipsim.model import JSON, Clip, Cluster, Clustering, Matrix
+
+AUTO = "auto"
+GROWN = 1.1  # times the clips at the last grouping: more, or fewer by as much, are grouped anew
+
+
+class Groups:
+    """The clusters of one library's communities."""
+
+    def __init__(self, library: Library, embeddings: Callable[[str], tuple[list[str], Matrix]]) -> None:
+        """`embeddings` gives the ids and embeddings of a community's clips, by the method that answers."""
+        self._library = library
+        self._embeddings = embeddings
+        self._lock = threading.Lock()
+
+    def clustering(self, n: int | str, community: str) -> Clustering:
+        """Group the community's clips anew; ids and labels stay where the groups do."""
+        with self._lock:
+            result, clips = self._group(n, community)
+        groups = tuple(
+            Cluster(group.id, group.label, len(group.members), tuple(clips[clip_id] for clip_id in group.members))
+            for group in result.groups
+        )
+        return Clustering(result.method, groups, result.quality)
+
+    def cluster_of(self, clip_id: str, community: str) -> Cluster | None:
+        """The cluster of a clip, with its members."""
+        groups = self.of(community)
+        own = groups.get(clip_id)
+        if own is None:
+            return None
+        members = self._library.get_many([each for each, group in groups.items() if group.id == own.id])
+        return Cluster(own.id, own.label, own.size, tuple(members.values()))
+
+    def of(self, community: str) -> dict[str, Cluster]:
+        """Each clip's cluster (without its members)."""
+        with self._lock:
+            state = self._state(community)
+            here = set(self._library.ids(community))
+            if not here:
+                return {}
+            if state is None or not len(state["assigned"]) / GROWN <= len(here) <= GROWN * len(state["assigned"]):
+                self._group(AUTO, community)
+                state = self._state(community)
+            assert state is not None
+            assigned: dict[str, int] = {i: number for i, number in state["assigned"].items() if i in here}
+            new = [clip_id for clip_id in here if clip_id not in assigned]
+            if new:
+                assigned |= self._nearest(sorted(new), assigned, community)
+        sizes = {number: list(assigned.values()).count(number) for number in set(assigned.values())}
+        labels: dict[str, str] = state["labels"]
+        made = {number: Cluster(number, labels[str(number)], size) for number, size in sizes.items()}
+        return {clip_id: made[number] for clip_id, number in assigned.items()}
+
+    def _state(self, community: str, kind: str = AUTO) -> JSON | None:
+        return self._library.clustering(community, kind)
+
+    def _nearest(self, new: Sequence[str], assigned: dict[str, int], community: str) -> dict[str, int]:
+        ids, matrix = self._embeddings(community)
+        row = {clip_id: number for number, clip_id in enumerate(ids)}
+        numbers = sorted({number for clip_id, number in assigned.items() if clip_id in row})
+        known = [clip_id for clip_id in new if clip_id in row]
+        if not numbers or not known:
+            return {}
+        centres = [
+            matrix[[row[each] for each, group in assigned.items() if group == number and each in row]].mean(axis=0)
+            for number in numbers
+        ]
+        nearest = np.argmax(matrix[[row[clip_id] for clip_id in known]] @ np.array(centres).T, axis=1)
+        return {clip_id: numbers[int(each)] for clip_id, each in zip(known, nearest, strict=True)}
+
+    def _group(self, n: int | str, community: str) -> tuple[Result, dict[str, Clip]]:
+        ids, matrix = self._embeddings(community)
+        clips = self._library.get_many(ids)
+        state = self._state(community, str(n))
+        result = cluster(
+            ids,
+            matrix,
+            [document(clips[clip_id]) for clip_id in ids],
+            n,  # type: ignore[arg-type]
+            state["previous"] if state else None,
+            [clips[clip_id].genre for clip_id in ids],
+        )
+        kept: JSON = {
+            "previous": result.state,
+            "assigned": {clip_id: group.id for group in result.groups for clip_id in group.members},
+            "labels": {str(group.id): group.label for group in result.groups},
+        }
+        self._library.save_clustering(kept, community, str(n))
+        return result, clips

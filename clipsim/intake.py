@@ -1,0 +1,252 @@
+"""From a source to a clip in the library: fetch, encode each modality, keep.
+
+However many ask for one clip at once, it is fetched and encoded once. Whatever fails leaves nothing behind: files are
+fetched into a folder of their own that goes with the attempt, and the library is written in one transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from clipsim import sources
+from clipsim.encoders import Preset
+from clipsim.errors import ClipSimError, DiskFull, EncoderError, FolderNotWritable, NothingToHear, TooLong, TooShort
+from clipsim.library import Library
+from clipsim.model import HOME, MODALITIES, Clip, Features, Lyrics, Media, Modality, Progress, Stage
+from clipsim.settings import Settings
+from clipsim.workers import Pool
+
+log = logging.getLogger(__name__)
+
+INCOMING = "incoming"  # folder below the data folder for what is being fetched
+STAGES: Mapping[Modality, Stage] = {"audio": "listening", "video": "watching", "lyrics": "reading"}
+
+Status = Literal["added", "known"]
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What whoever adds a clip says of it; it wins over what the source says."""
+
+    title: str | None = None
+    artist: str | None = None
+    genre: str | None = None
+    lyrics: Lyrics | None = None
+
+    def over(self, clip: Clip) -> Clip:
+        """The clip, with what was said instead of what was found."""
+        said = {name: value for name in ("title", "artist", "genre") if (value := getattr(self, name))}
+        return replace(clip, **said) if said else clip
+
+
+class Intake:
+    """Adds clips to one library."""
+
+    def __init__(self, settings: Settings, preset: Preset, library: Library, pool: Callable[[], Pool]) -> None:
+        self._settings = settings
+        self._preset = preset
+        self._library = library
+        self._pool = pool
+        self._flights: dict[str, _Flight] = {}
+        shutil.rmtree(settings.data / INCOMING, ignore_errors=True)  # of a process that was killed
+
+    async def add(
+        self,
+        source: sources.Source,
+        about: About,
+        *,
+        community: str = HOME,
+        added_by: str | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[Clip, Status]:
+        """The clip of this source, in the library and seen by the community.
+
+        Raises:
+            ClipSimError: it cannot be fetched, read, encoded or kept.
+        """
+        if await asyncio.to_thread(self._library.has, source.id):
+            clip = await self._known(source.id, about, community, added_by, progress)
+            return clip, "known"
+        flight = self._flights.get(source.id)
+        if flight is None:
+            flight = self._flights[source.id] = _Flight(self._fetch_and_keep, source, about, community, added_by)
+            flight.task.add_done_callback(lambda _: self._flights.pop(source.id, None))
+            return await flight.join(progress), "added"
+        await flight.join(progress)
+        return await self._known(source.id, about, community, added_by, progress), "known"
+
+    async def encode(self, media: Media, progress: Progress | None = None) -> Features:
+        """Encode each modality of fetched media, side by side as far as there are workers.
+
+        A modality that cannot be read is missing, with a note, as long as another one is there.
+
+        Raises:
+            NothingToHear: no modality says anything.
+            ClipSimError: what stopped the first modality, where none could be encoded.
+        """
+        pool = self._pool()
+        tasks = {name: asyncio.create_task(pool.encode(name, media)) for name in MODALITIES}
+        found: list[Features] = []
+        failed: list[ClipSimError] = []
+        try:
+            for name, task in tasks.items():
+                if progress is not None:
+                    progress(STAGES[name])
+                try:
+                    found.append(await task)
+                except ClipSimError as error:
+                    if isinstance(error, TooLong) or error.retry:
+                        raise
+                    log.info("%s of %s: %s", name, media.clip.id, error)
+                    failed.append(error)
+        finally:
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
+        features = merge(found, tuple(error.message for error in failed))
+        if not features.vectors:
+            if failed:
+                raise next((error for error in failed if isinstance(error, TooShort)), failed[0])
+            raise NothingToHear("That clip has nothing to compare: " + " ".join(features.notes))
+        return features
+
+    async def fetch(self, source: sources.Source, then: Callable[[Media], Awaitable[Clip]]) -> Clip:
+        """Fetch into a folder of its own, hand the media on, and take the folder away again."""
+        folder = await asyncio.to_thread(self._folder)
+        try:
+            return await then(await sources.fetch(source, folder, self._settings))
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            with suppress(OSError):
+                folder.parent.rmdir()
+
+    def _folder(self) -> Path:
+        try:
+            incoming = self._settings.data / INCOMING
+            incoming.mkdir(parents=True, exist_ok=True)
+            return Path(tempfile.mkdtemp(dir=incoming))
+        except OSError as error:
+            if error.errno == 28:  # ENOSPC
+                raise DiskFull() from None
+            raise FolderNotWritable(f"The folder {self._settings.data} cannot be written ({error.strerror}).") from None
+
+    async def _fetch_and_keep(
+        self, source: sources.Source, about: About, community: str, added_by: str | None, progress: Progress
+    ) -> Clip:
+        async def encode_and_keep(media: Media) -> Clip:
+            media = replace(media, clip=about.over(media.clip), lyrics=about.lyrics or media.lyrics)
+            features = await self.encode(media, progress)
+            return await asyncio.to_thread(self._keep, media, features, community, added_by)
+
+        progress("fetching")
+        return await self.fetch(source, encode_and_keep)
+
+    def _keep(self, media: Media, features: Features, community: str, added_by: str | None) -> Clip:
+        clip = described(media.clip, features, media.lyrics)
+        return self._library.add(clip, features, community, added_by, lyrics=media.lyrics)
+
+    async def _known(
+        self, clip_id: str, about: About, community: str, added_by: str | None, progress: Progress | None
+    ) -> Clip:
+        """A clip that the library has: only what is newly said of it is worked on."""
+        clip = await asyncio.to_thread(self._library.get, clip_id)
+        changed = about.over(clip)
+        heard = await asyncio.to_thread(self._library.lyrics, clip_id)
+        new_words = about.lyrics is not None and (heard is None or heard.text != about.lyrics.text)
+        if changed != clip or new_words:
+            features = (await asyncio.to_thread(self._library.features, [clip_id]))[clip_id]
+            lyrics = about.lyrics if new_words else heard
+            if new_words:
+                if progress is not None:
+                    progress(STAGES["lyrics"])
+                read = await self._pool().encode("lyrics", Media(changed, lyrics=lyrics))
+                features = merge([_without(features, self._preset, "lyrics"), read])
+            media = Media(changed, lyrics=lyrics)
+            return await asyncio.to_thread(self._keep, media, features, community, added_by)
+        await asyncio.to_thread(self._library.join, clip_id, community, added_by)
+        return clip
+
+
+class _Flight:
+    """One clip under way, and all who wait for it. It goes on as long as one of them does."""
+
+    def __init__(
+        self,
+        work: Callable[..., Awaitable[Clip]],
+        source: sources.Source,
+        about: About,
+        community: str,
+        added_by: str | None,
+    ) -> None:
+        self._watchers: list[Progress] = []
+        self._stage: Stage = "fetching"
+        self._waiting = 0
+        self.task: asyncio.Task[Clip] = asyncio.ensure_future(
+            work(source, about, community, added_by, self._tell)  # type: ignore[arg-type]
+        )
+
+    def _tell(self, stage: Stage) -> None:
+        self._stage = stage
+        for watcher in self._watchers:
+            watcher(stage)
+
+    async def join(self, progress: Progress | None) -> Clip:
+        if progress is not None:
+            self._watchers.append(progress)
+            progress(self._stage)
+        self._waiting += 1
+        try:
+            return await asyncio.shield(self.task)
+        finally:
+            self._waiting -= 1
+            if self._waiting == 0 and not self.task.done():
+                self.task.cancel()
+                with suppress(asyncio.CancelledError, ClipSimError):
+                    await self.task
+
+
+def merge(found: list[Features], notes: tuple[str, ...] = ()) -> Features:
+    """One `Features` of what several stages found."""
+    vectors = {name: vector for features in found for name, vector in features.vectors.items()}
+    prints = [features.fingerprint for features in found if features.fingerprint is not None]
+    return Features(
+        vectors=vectors,
+        tempo=next((features.tempo for features in found if features.tempo), None),
+        tags=next((features.tags for features in found if features.tags), ()),
+        classes=next((features.classes for features in found if features.classes), ()),
+        fingerprint=prints[0] if prints else None,
+        notes=(*(note for features in found for note in features.notes), *notes),
+    )
+
+
+def _without(features: Features, preset: Preset, modality: Modality) -> Features:
+    gone = {part.encoder for part in preset.of(modality)}
+    return replace(features, vectors={name: v for name, v in features.vectors.items() if name not in gone}, notes=())
+
+
+def described(clip: Clip, features: Features, lyrics: Lyrics | None) -> Clip:
+    """The clip's metadata together with what the encoders found.
+
+    Raises:
+        EncoderError: there is no title (a source without one is named by its id before it comes here).
+    """
+    from clipsim.explain import words
+
+    if not clip.title.strip():
+        raise EncoderError("That clip has no title.", hint="Give it one with --title.")
+    return replace(
+        clip,
+        tempo=features.tempo,
+        tags=features.tags,
+        classes=features.classes,
+        notes=features.notes,
+        words=words(lyrics.text, lyrics.language) if lyrics else (),
+    )
