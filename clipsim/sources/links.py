@@ -117,7 +117,8 @@ def _candidates(message: str, hosts: Sequence[str]) -> Iterator[str]:
         end = match.end()
         before = message[match.start() - 1 : match.start()]
         for part in re.split(r"[,;](?=https?://)", match.group(), flags=re.IGNORECASE):
-            yield _trim(part, before)
+            if len(part) <= MAX_TEXT:
+                yield _trim(part, before)
 
 
 def _trim(link: str, before: str) -> str:

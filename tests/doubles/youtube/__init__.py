@@ -12,6 +12,7 @@ yt-dlp's own.
 from __future__ import annotations
 
 import json
+import mimetypes
 import os
 import shutil
 import tempfile
@@ -65,7 +66,10 @@ ERRORS: dict[str, tuple[str, str]] = {
     "upcoming-live": ("ExtractorError", "This live event will begin in 3 days."),
     "drm": ("ExtractorError", "This video is DRM protected"),
 }
-MODES = (*ERRORS, "live", "premiere", "no-formats", "429", "403", "stall", "stall-page", "endless", "down", "disk-full")
+MODES = (  # and how the streams misbehave: an HTTP status, half a body, one without an end, nobody there, …
+    *ERRORS,
+    *("live", "premiere", "no-formats", "429", "403", "stall", "stall-page", "spawn", "endless", "down", "disk-full"),
+)
 
 
 @dataclass
@@ -165,7 +169,7 @@ class FakeYouTube:
         page["thumbnail"] = f"https://i.ytimg.com/vi/{id}/hqdefault.jpg"
         self.pages[id] = {"info": {key: value for key, value in page.items() if value is not None}}
         if error == "live":
-            page["live_status"] = "is_live"
+            self.pages[id]["info"]["live_status"] = "is_live"
         elif error == "premiere":
             self.pages[id]["info"] |= {"live_status": "is_upcoming", "formats": []}
         elif error == "no-formats":
@@ -175,13 +179,19 @@ class FakeYouTube:
                 item["url"] = "http://127.0.0.1:9/nobody-listens"
         elif error == "disk-full":
             self.pages[id]["disk_full"] = True
+        elif error == "spawn":
+            self.pages[id]["spawn"] = True
         elif error and error not in MODES:
             self.pages[id]["error"] = ["ExtractorError", error]
         elif error in ERRORS:
             self.pages[id]["error"] = list(ERRORS[error])
-        if error == "live":
-            self.pages[id]["info"]["live_status"] = "is_live"
         self.behaviour[f"/page/{id}"] = error if error == "stall-page" else ""
+
+    def serve(self, path: str, body: bytes = b"", *, redirect: str | None = None) -> str:
+        """Serve a file (its type by its suffix), or a redirect, at a path; returns its address."""
+        self.files[path] = body
+        self.behaviour[path] = f"redirect {redirect}" if redirect else ""
+        return self.address + path
 
     def environment(self) -> dict[str, str]:
         """Variables for a process whose yt-dlp shall find this YouTube."""
@@ -259,6 +269,9 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
         record = Request(path, 200, headers=dict(self.headers))
@@ -272,6 +285,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(record, json.dumps(page or {"error": list(ERRORS["unavailable"])}).encode(), "application/json")
         elif path not in self.youtube.files:
             self._status(record, 404)
+        elif mode.startswith("redirect "):
+            record.status = 302
+            self.send_response(302)
+            self.send_header("Location", mode.removeprefix("redirect "))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
         elif mode.isdigit():
             self._status(record, int(mode))
         elif mode == "endless":
@@ -279,7 +298,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif mode == "stall":
             self._stall(record, self.youtube.files[path])
         else:
-            self._send(record, self.youtube.files[path], "application/octet-stream")
+            kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
+            self._send(record, self.youtube.files[path], kind)
 
     def _status(self, record: Request, status: int) -> None:
         record.status = status
@@ -321,6 +341,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.youtube.closing.wait(60)
 
     def _write(self, record: Request, data: bytes) -> bool:
+        if self.command == "HEAD":
+            return False
         try:
             self.wfile.write(data)
         except OSError:

@@ -1,5 +1,8 @@
 """A yt-dlp plugin: `YoutubeIE` asks a local server for what YouTube would have said. Copied to a plugin folder."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 from yt_dlp import utils
@@ -16,6 +19,11 @@ class FakeYoutubeIE(YoutubeIE, plugin_name="fake"):
         page = self._download_json(f"{SERVER}/page/{video_id}", video_id)
         if page.get("disk_full"):
             _fill_the_disk()
+        if page.get("spawn"):  # what a JavaScript runtime that hangs looks like
+            process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"])
+            names = "/".join(sorted(os.environ))
+            self._request_webpage(f"{SERVER}/spawned/{os.getpid()}/{process.pid}/{names}", video_id, fatal=False)
+            process.wait()
         if "error" in page:
             kind, message = page["error"]
             if kind == "GeoRestrictedError":
@@ -28,4 +36,5 @@ def _fill_the_disk():
     """Every file that a download opens is on a full disk (/dev/full): writing to it fails as on a real one."""
     import yt_dlp.downloader.common as common
 
-    common.FileDownloader.sanitize_open = lambda self, name, mode: (open("/dev/full", mode, buffering=0), name)
+    full = Path("/dev/full")
+    common.FileDownloader.sanitize_open = lambda self, name, mode: (full.open(mode, buffering=0), name)
