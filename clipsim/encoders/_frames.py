@@ -108,7 +108,7 @@ def pitches(magnitude: Magnitude, out: Any, peaks: Any, hertz: float, begin: int
 
 @njit(nogil=True, cache=True)
 def overlap_add(out: Any, weight: Any, pieces: Any, window: Any, at: int, hop: int) -> None:
-    """Add windowed pieces, shape (frames, samples), to `out` from sample `at` on, and the window's square to `weight`."""
+    """Add windowed pieces, shape (frames, samples), to `out` from sample `at` on; the window's square to `weight`."""
     for t in range(len(pieces)):
         start = at + t * hop
         for i in range(len(window)):

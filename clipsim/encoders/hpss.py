@@ -38,8 +38,8 @@ def threads() -> int:
 def spread(kernel: Callable[[int, int], Any], count: int, multiple: int = 1) -> None:
     """Run `kernel(begin, end)` over `range(count)`, in pieces of a multiple of `multiple`, on several threads.
 
-    Plain threads, for kernels that let go of the interpreter's lock: unlike numba's own they survive a fork, and several
-    may run at once.
+    Plain threads, for kernels that let go of the interpreter's lock: unlike numba's own they survive a fork, and
+    several may run at once.
     """
     parts = threads()
     size = -(-count // (parts * multiple)) * multiple
