@@ -28,7 +28,7 @@ LONGEST_MESSAGE = 500  # characters of an error that are kept
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One row. `reply` is the adapter's own: where the answer goes. `retry_at`: when a failed one may be tried again."""
+    """One row. `reply` is the adapter's own: where the answer goes. `retry_at`: when a failed one may run again."""
 
     id: int
     source: str

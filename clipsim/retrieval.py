@@ -1,0 +1,296 @@
+"""Retrieval: over-fetch from the index, re-rank exactly, drop the seed and its like, limit per artist, explain.
+
+What is dropped: the seed and its re-uploads, and a result that is the same song as a better one. Two clips are the same
+if their ids are; else if title and artist are (`clipsim.titles`: a live take or a remaster of one song counts as the
+same, a remix or cover does not); else if they last equally long and their audio fingerprints agree. Never by
+embeddings: those of different songs may be as close (AudioMuse-AI #773).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsim.errors import MissingModality, NotTrained
+from clipsim.explain import why
+from clipsim.model import HOME, By, Clip, Features, Matrix, Method, Modality, Vector
+from clipsim.similarity import Comparison, Scored, effective, modal_mean, separable
+from clipsim.titles import artist_key, song
+
+LEAST = 50  # candidates fetched at first, and at least ten for each result
+GROWTH = 4  # times as many at each further fetch
+MOST = 3200  # candidates fetched for the sake of exactness alone; to fill a list, as many as there are
+PAGE = 50  # candidates whose metadata is read at once
+SAME_SECONDS, SAME_SHARE = 3.0, 0.02  # durations that differ by less than either belong to one recording, perhaps
+
+
+class Fusion(Protocol):
+    """What is needed of a fusion here."""
+
+    method: Method
+    blocks: dict[Modality, slice] | None
+
+    def modal(self, features: Features) -> dict[Modality, Vector]:
+        """The unit-length vector of each modality."""
+        ...
+
+
+class Store(Protocol):
+    """What is needed of a library here."""
+
+    def get_many(self, ids: Sequence[str]) -> dict[str, Clip]:
+        """Clips by id."""
+        ...
+
+    def ids(self, community: str = HOME) -> list[str]:
+        """The community's clips."""
+        ...
+
+    def vectors(self, fusion_id: str, ids: Sequence[str]) -> dict[str, Vector]:
+        """Embeddings by id."""
+        ...
+
+    def embeddings(self, fusion_id: str, community: str = HOME) -> tuple[list[str], Matrix]:
+        """All embeddings of a community."""
+        ...
+
+    def features(self, ids: Sequence[str]) -> dict[str, Features]:
+        """Features by id."""
+        ...
+
+    def fingerprints(self, ids: Sequence[str]) -> dict[str, NDArray[np.uint32]]:
+        """Fingerprints by id."""
+        ...
+
+
+class Nearest(Protocol):
+    """What is needed of an index here: `clipsim.index.Index`, or `Scan`."""
+
+    def name(self, fusion_id: str, community: str) -> str:
+        """The name of a collection."""
+        ...
+
+    def query(self, name: str, vector: Vector, k: int) -> list[tuple[str, float]]:
+        """The nearest, best first, with cosines."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One result: a clip, how similar (cosine, -1 to 1), by which modality, and why."""
+
+    clip: Clip
+    similarity: float
+    by: Mapping[Modality, float]  # only the modalities that both clips have
+    why: str
+
+
+def search(
+    library: Store,
+    index: Nearest,
+    fusion_id: str,
+    fusion: Fusion,
+    seed: Clip,
+    *,
+    k: int = 5,
+    by: By = "all",
+    weights: Mapping[Modality, float] | None = None,
+    community: str = HOME,
+    per_artist: int = 2,
+) -> list[Found]:
+    """The `k` clips most similar to a clip of the library, best first; fewer if the community has no more.
+
+    `by` compares by one modality alone; candidates without it are left out. `weights` multiplies what each modality
+    counts for. At most `per_artist` results by one artist, the seed's own included (0: no limit; clips without a known
+    artist are not limited).
+
+    Raises:
+        MissingModality: the seed does not have what is asked for.
+        NotTrained: the seed has no embedding of this fusion.
+        InvalidSetting: weights that cannot be used. IndexUnavailable: as the index says.
+    """
+    if k < 1:
+        return []
+    if separable(fusion, by, weights):
+        embedded = library.vectors(fusion_id, [seed.id])
+        if seed.id not in embedded:
+            raise NotTrained(f"“{seed.title[:80]}” has no place among the others yet.")
+        comparison = Comparison(embedded[seed.id], fusion, by, weights)
+        collection = index.name(fusion_id, community)
+        rounds = _fetched(library, index, collection, fusion_id, comparison, k)
+    else:
+        rounds = iter([_Round(_scanned(library, fusion, seed, by, weights, community), None)])
+    chosen: list[tuple[Clip, Scored]] = []
+    picker = _Picker(library, seed, k, per_artist)
+    for candidates in rounds:
+        chosen = picker.pick(candidates.ranked)
+        enough = len(chosen) == k
+        if enough and (candidates.horizon is None or chosen[-1][1].similarity >= candidates.horizon):
+            break
+        if enough and candidates.fetched >= MOST:
+            break
+    senses = _senses(library, fusion, seed, chosen) if fusion.blocks is None else {}
+    return [
+        Found(clip, one.similarity, shown, why(seed, clip, shown))
+        for clip, one in chosen
+        for shown in [one.by or senses.get(clip.id, {})]
+    ]
+
+
+class Scan:
+    """An exact index over a library's embeddings: for when Chroma cannot be had, and to measure it against."""
+
+    def __init__(self, library: Store) -> None:
+        self._library = library
+        self._names: dict[str, tuple[str, str]] = {}
+
+    def name(self, fusion_id: str, community: str) -> str:
+        """The name of a collection."""
+        name = f"{fusion_id} {community}"
+        self._names[name] = (fusion_id, community)
+        return name
+
+    def query(self, name: str, vector: Vector, k: int) -> list[tuple[str, float]]:
+        """The nearest, best first, with cosines; reads every embedding."""
+        ids, matrix = self._library.embeddings(*self._names[name])
+        if not ids:
+            return []
+        cosines = matrix @ vector / (np.linalg.norm(matrix, axis=1) * np.linalg.norm(vector))
+        return [(ids[row], float(cosines[row])) for row in np.argsort(-cosines, kind="stable")[:k]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """Candidates ranked exactly. No clip that was not fetched is more similar than `horizon` (None: none is left)."""
+
+    ranked: list[Scored]
+    horizon: float | None
+    fetched: int = 0
+
+
+def _fetched(
+    library: Store, index: Nearest, collection: str, fusion_id: str, comparison: Comparison, k: int
+) -> Iterator[_Round]:
+    """More and more candidates, until all are fetched.
+
+    The index ranks by the cosine of whole embeddings, in which a modality that is missing here or there counts as zero.
+    How far that falls short of the similarity depends only on which modalities a clip has, so the worst such factor
+    among the clips seen bounds those to come.
+    """
+    count = max(LEAST, 10 * k)
+    scored: dict[str, Scored] = {}
+    stretch = comparison.stretch
+    while True:
+        nearest = index.query(collection, comparison.probe, count)
+        fresh = [clip_id for clip_id, _ in nearest if clip_id not in scored]
+        for one in comparison.score(library.vectors(fusion_id, fresh)):
+            scored[one.id] = one
+            stretch = max(stretch, one.stretch)
+        ranked = sorted(scored.values(), key=lambda one: (-one.similarity, one.id))
+        if len(nearest) < count:
+            yield _Round(ranked, None, count)
+            return
+        yield _Round(ranked, nearest[-1][1] * stretch, count)
+        count *= GROWTH
+
+
+def _scanned(
+    library: Store, fusion: Fusion, seed: Clip, by: By, weights: Mapping[Modality, float] | None, community: str
+) -> list[Scored]:
+    """Every clip of the community by its vectors of each modality: for methods that mix them in the embedding."""
+    asked = effective(by, weights)
+    mine = _modal(library, fusion, [seed.id]).get(seed.id, {})
+    wanted = {m: vector for m, vector in mine.items() if asked[m] > 0}
+    if not wanted:
+        raise MissingModality(None if by == "all" else f"That clip has no {by} to compare by.")
+    scored = []
+    ids = library.ids(community)
+    for start in range(0, len(ids), 10 * PAGE):
+        for clip_id, theirs in _modal(library, fusion, ids[start : start + 10 * PAGE]).items():
+            total, _ = modal_mean(wanted, theirs, asked)
+            if total is not None:
+                scored.append(Scored(clip_id, total, modal_mean(mine, theirs, asked)[1]))
+    return sorted(scored, key=lambda one: (-one.similarity, one.id))
+
+
+def _senses(
+    library: Store, fusion: Fusion, seed: Clip, chosen: Sequence[tuple[Clip, Scored]]
+) -> dict[str, dict[Modality, float]]:
+    """Similarity by modality of the results of a method that mixes them."""
+    wanted = [clip.id for clip, one in chosen if not one.by]
+    if not wanted:
+        return {}
+    modal = _modal(library, fusion, [seed.id, *wanted])
+    mine = modal.get(seed.id, {})
+    return {clip_id: modal_mean(mine, modal.get(clip_id, {}), effective("all", None))[1] for clip_id in wanted}
+
+
+def _modal(library: Store, fusion: Fusion, ids: Sequence[str]) -> dict[str, dict[Modality, Vector]]:
+    return {clip_id: fusion.modal(features) for clip_id, features in library.features(ids).items() if features.vectors}
+
+
+class _Picker:
+    """Takes results off a ranked list. Reads metadata and fingerprints only of those that come into question."""
+
+    def __init__(self, library: Store, seed: Clip, k: int, per_artist: int) -> None:
+        self._library = library
+        self._seed = seed
+        self._k = k
+        self._per_artist = per_artist
+        self._clips: dict[str, Clip] = {}
+        self._prints: dict[str, NDArray[np.uint32] | None] = {}
+
+    def pick(self, ranked: Sequence[Scored]) -> list[tuple[Clip, Scored]]:
+        chosen: list[tuple[Clip, Scored]] = []
+        artists: Counter[str] = Counter()
+        for clip, one in self._read(ranked):
+            artist = artist_key(clip.artist)
+            if artist and self._per_artist and artists[artist] >= self._per_artist:
+                continue
+            if any(self._same(clip, other) for other in (self._seed, *(earlier for earlier, _ in chosen))):
+                continue
+            chosen.append((clip, one))
+            if artist:
+                artists[artist] += 1
+            if len(chosen) == self._k:
+                break
+        return chosen
+
+    def _read(self, ranked: Sequence[Scored]) -> Iterator[tuple[Clip, Scored]]:
+        for start in range(0, len(ranked), PAGE):
+            page = ranked[start : start + PAGE]
+            unread = [one.id for one in page if one.id not in self._clips]
+            self._clips.update(self._library.get_many(unread))
+            yield from ((self._clips[one.id], one) for one in page if one.id in self._clips)
+
+    def _same(self, one: Clip, other: Clip) -> bool:
+        if one.id == other.id:
+            return True
+        mine = song(one)
+        if mine is not None and mine == song(other):
+            return True
+        if not _as_long(one, other):
+            return False
+        first, second = self._print(one.id), self._print(other.id)
+        if first is None or second is None:
+            return False
+        from clipsim.fingerprint import SAME, similarity
+
+        return similarity(first, second) >= SAME
+
+    def _print(self, clip_id: str) -> NDArray[np.uint32] | None:
+        if clip_id not in self._prints:
+            self._prints[clip_id] = self._library.fingerprints([clip_id]).get(clip_id)
+        return self._prints[clip_id]
+
+
+def _as_long(one: Clip, other: Clip) -> bool:
+    if one.duration is None or other.duration is None:
+        return False
+    difference = abs(one.duration - other.duration)
+    return difference <= max(SAME_SECONDS, SAME_SHARE * max(one.duration, other.duration))

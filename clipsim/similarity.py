@@ -1,0 +1,157 @@
+"""How similar clips are, exactly: by everything or one modality, over the modalities that both have.
+
+An embedding of late fusion holds each modality in a block of its own, whose length says what it weighs among the
+modalities that the clip has. So the weighted mean of the cosines of the blocks that both clips have needs nothing but
+the two embeddings (late fusion; Snoek, Worring & Smeulders 2005), a missing modality is left out rather than counted
+as zero, and other weights, or one modality alone, need no other index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsim.errors import InvalidSetting, MissingModality
+from clipsim.model import By, Method, Modality, Vector
+
+TINY = 1e-6  # a block shorter than this is a missing modality
+
+
+class Blocks(Protocol):
+    """What is needed of a fusion here."""
+
+    method: Method
+    blocks: dict[Modality, slice] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A candidate's similarity, and by modality; `stretch`: how far the index's cosine may fall short of it."""
+
+    id: str
+    similarity: float
+    by: dict[Modality, float]
+    stretch: float = 1.0
+
+
+class Comparison:
+    """A query's embedding, ready to be compared with others'.
+
+    `probe` is what to ask the index for, float32 (n,), unit length. `stretch` times the cosine of the probe and a
+    candidate like the query is the similarity.
+    """
+
+    def __init__(self, query: Vector, fusion: Blocks, by: By = "all", weights: Mapping[Modality, float] | None = None):
+        """`by` or `weights` other than the usual need a fusion with blocks (see `separable`).
+
+        Raises:
+            MissingModality: the query has nothing to compare by. InvalidSetting: weights that cannot be used.
+        """
+        self._query = np.asarray(query, np.float64)
+        self._blocks = fusion.blocks or {}
+        self._lengths = {m: float(np.linalg.norm(self._query[block])) for m, block in self._blocks.items()}
+        # Without blocks, or where their lengths are no weights, the plain cosine is what the method means.
+        self._plain = fusion.method != "standard" and by == "all" and weights is None
+        probe = self._query
+        self._weights: dict[Modality, float] = {}
+        if not self._plain:
+            asked = effective(by, weights)
+            present = {m: asked[m] for m, length in self._lengths.items() if length > TINY and asked[m] > 0}
+            if not present:
+                raise MissingModality(None if by == "all" else f"That clip has no {by} to compare by.")
+            self._weights = {m: weight * self._lengths[m] ** 2 for m, weight in present.items()}
+            probe = np.zeros_like(self._query)
+            for modality, weight in present.items():
+                probe[self._blocks[modality]] = weight * self._query[self._blocks[modality]]
+        length = float(np.linalg.norm(probe))
+        self._length = length
+        self.stretch = 1.0 if self._plain else length / sum(self._weights.values())
+        self.probe: Vector = (probe / length).astype(np.float32)
+
+    def score(self, candidates: Mapping[str, Vector]) -> list[Scored]:
+        """The candidates' similarities in float64, best first (equals by id); those with nothing in common left out."""
+        ids = sorted(candidates)
+        if not ids:
+            return []
+        matrix = np.array([candidates[clip_id] for clip_id in ids], np.float64)
+        cosines: dict[Modality, NDArray[np.float64]] = {}
+        ratios: dict[Modality, NDArray[np.float64]] = {}
+        for modality, block in self._blocks.items():
+            if self._lengths[modality] > TINY:
+                lengths = np.linalg.norm(matrix[:, block], axis=1)
+                inner = matrix[:, block] @ self._query[block]
+                there = lengths > TINY
+                cosines[modality] = np.full(len(ids), np.nan)
+                cosines[modality][there] = inner[there] / (lengths[there] * self._lengths[modality])
+                ratios[modality] = lengths / self._lengths[modality]
+        total, stretch = self._totals(matrix, cosines, ratios)
+        scored = [
+            Scored(
+                clip_id,
+                float(np.clip(total[row], -1.0, 1.0)),
+                {
+                    m: float(np.clip(values[row], -1.0, 1.0))
+                    for m, values in cosines.items()
+                    if values[row] == values[row]
+                },
+                float(stretch[row]),
+            )
+            for row, clip_id in enumerate(ids)
+            if np.isfinite(total[row])
+        ]
+        return sorted(scored, key=lambda one: (-one.similarity, one.id))
+
+    def _totals(
+        self,
+        matrix: NDArray[np.float64],
+        cosines: Mapping[Modality, NDArray[np.float64]],
+        ratios: Mapping[Modality, NDArray[np.float64]],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        if self._plain:
+            lengths = np.linalg.norm(matrix, axis=1) * np.linalg.norm(self._query)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return (matrix @ self._query) / lengths, np.ones(len(matrix))
+        both = np.zeros(len(matrix))  # weight of what query and candidate both have
+        total = np.zeros(len(matrix))
+        ratio = np.zeros(len(matrix))
+        for modality, weight in self._weights.items():
+            shared = ~np.isnan(cosines[modality])
+            both += weight * shared
+            total += weight * np.nan_to_num(cosines[modality])
+            ratio = np.maximum(ratio, ratios[modality] * shared)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return total / both, self._length / (ratio * both)
+
+
+def separable(fusion: Blocks, by: By, weights: Mapping[Modality, float] | None) -> bool:
+    """Whether `Comparison` can answer this from embeddings alone."""
+    return fusion.blocks is not None or (by == "all" and weights is None)
+
+
+def effective(by: By, weights: Mapping[Modality, float] | None) -> dict[Modality, float]:
+    """What each modality counts for: 1 is what it usually does, 2 twice that; `by` leaves one.
+
+    Raises:
+        InvalidSetting: a weight is negative or no number, or all are 0.
+    """
+    if by != "all":
+        return {"audio": 0.0, "video": 0.0, "lyrics": 0.0, by: 1.0}
+    asked: dict[Modality, float] = {"audio": 1.0, "video": 1.0, "lyrics": 1.0, **(weights or {})}
+    if not all(np.isfinite(weight) and weight >= 0 for weight in asked.values()) or not any(asked.values()):
+        raise InvalidSetting(
+            "A weight is a number from 0 up, and one must be above 0.", hint="Such as audio=2,lyrics=0.5."
+        )
+    return asked
+
+
+def modal_mean(
+    mine: Mapping[Modality, Vector], theirs: Mapping[Modality, Vector], weights: Mapping[Modality, float]
+) -> tuple[float | None, dict[Modality, float]]:
+    """Weighted mean cosine of two clips' unit-length vectors by modality (None: nothing in common), and each cosine."""
+    by = {m: float(np.dot(mine[m].astype(np.float64), theirs[m])) for m in mine if m in theirs}
+    total = sum(weights[m] for m in by)
+    return (sum(weights[m] * by[m] for m in by) / total if total > 0 else None), by
