@@ -11,8 +11,8 @@ import errno
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Coroutine
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import discord
@@ -87,22 +87,36 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         raise CannotRun(text.REFUSED)  # it could not even be sent
     async with ClipSim.open(settings=settings) as sim:
         chat = Chat(sim, settings)
-        async with _page(make_app(sim, settings, discord=chat.state), settings) as address:
+        async with _page(make_app(sim, settings, discord=chat.state), settings) as address, _meanwhile(_warm(sim)):
             print(text.page_at(address), flush=True)
             if not token:
                 print(text.token_help(client.PERMISSIONS.value), flush=True)
                 await stop.wait()
                 return
-            talking = asyncio.create_task(chat.run(token), name="discord")
-            stopping = asyncio.create_task(stop.wait(), name="stop")
-            try:
+            async with _meanwhile(chat.run(token)) as talking, _meanwhile(stop.wait()) as stopping:
                 await asyncio.wait({talking, stopping}, return_when=asyncio.FIRST_COMPLETED)
                 if talking.done():
                     talking.result()
-            finally:
-                stopping.cancel()
-                talking.cancel()
-                await asyncio.gather(talking, stopping, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def _meanwhile(work: Coroutine[Any, Any, Any]) -> AsyncIterator[asyncio.Task[Any]]:
+    """A task that runs as long as the block does."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _warm(sim: ClipSim) -> None:
+    """Load the encoders while commands are answered already; a failure is met again, and told, with the first clip."""
+    try:
+        await sim.warm()
+        log.info("the encoders are loaded")
+    except Exception as error:
+        log.warning("the encoders are not loaded: %s", error)
 
 
 @contextlib.asynccontextmanager

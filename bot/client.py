@@ -150,4 +150,4 @@ class Tree(app_commands.CommandTree[Bot]):
             log.warning("interaction=%d is for a command that has changed: %s", interaction.id, cause)
             await commands.whisper(interaction, text.STALE_COMMAND)
             return
-        await commands.unexpected(interaction, cause)
+        await commands.explain(interaction, cause)

@@ -114,13 +114,8 @@ class Errands:
         try:
             embed = await self._answer(job, wish, told, render.share(parts))
             log.info("job=%s answered", job.id)
-        except ClipSimError as error:
-            log.info("job=%s failed code=%s: %s", job.id, error.code, error)
-            embed = render.failure(str(job.source), error)
-        except Exception:
-            code = incident()
-            log.exception("job=%s failed code=%s", job.id, code)
-            embed = render.failure(str(job.source), UnexpectedError(), code)
+        except Exception as error:
+            embed = render.failure(str(job.source), *explained(error, f"job={job.id}"))
         if left > 0 and place == parts - 1:
             embed.set_footer(text=text.links_left_out(left))
         board.finish(place, embed)
@@ -189,6 +184,11 @@ async def _shown(reply: MessageReply) -> list[discord.Embed]:
         return []
 
 
-def incident() -> str:
-    """A code for something unexpected, that the log has too."""
-    return f"{UnexpectedError.code}-{secrets.token_hex(3)}"
+def explained(error: BaseException, where: str) -> tuple[ClipSimError, str]:
+    """The error for a person, and the code that is shown and logged; something unexpected gets one of its own."""
+    if isinstance(error, ClipSimError) and not isinstance(error, UnexpectedError):
+        log.info("%s failed code=%s: %s", where, error.code, error)
+        return error, error.code
+    code = f"{UnexpectedError.code}-{secrets.token_hex(3)}"
+    log.error("%s failed code=%s", where, code, exc_info=error)
+    return UnexpectedError(), code

@@ -90,12 +90,13 @@ NO_LINK = "I find no link to a clip in that message."
 
 
 def facts(count: int, status: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What `/library` says in figures: the community's clips, and from the library's status what concerns everyone."""
+    """What `/library` says in figures: the community's clips, and from `ClipSim.status` what concerns everyone."""
     shown = [("Clips here", str(count))]
     if method := status.get("method"):
-        shown.append(("Answers by", METHODS.get(method, str(method))))
-    if pending := status.get("pending"):
-        shown.append(("Being worked on", str(pending)))
+        shown.append(("Compared by", METHODS.get(method, str(method))))
+    jobs = status.get("jobs") or {}
+    if waiting := sum(jobs.get(state, 0) for state in ("queued", "fetching", "encoding")):
+        shown.append(("Links being worked on", str(waiting)))
     return shown
 
 
@@ -145,7 +146,8 @@ def problem(error: ClipSimError) -> str:
     """The error's sentence and what somebody in a chat can do about it."""
     kind = BY_CODE.get(error.code, ClipSimError)
     advice = HINTS.get(error.code, error.advice) if error.advice == kind.hint else error.advice
-    return f"{error.message} {advice}".strip()
+    sentence = UNEXPECTED if error.code == "unexpected" else error.message  # its details are for the log
+    return f"{sentence} {advice}".strip()
 
 
 # To the operator, at start and in the log

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bot.commands import clusters, help, library, similar
-from bot.commands._shared import unexpected, whisper
+from bot.commands._shared import explain, whisper
 
 if TYPE_CHECKING:
     from discord import app_commands
 
     from bot.client import Bot
 
-__all__ = ["add_all", "unexpected", "whisper"]
+__all__ = ["add_all", "explain", "whisper"]
 
 
 def add_all(tree: app_commands.CommandTree[Any], bot: Bot) -> None:

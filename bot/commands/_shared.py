@@ -11,7 +11,7 @@ import discord
 from discord import app_commands
 
 from bot import errands, links, render
-from clipsim.errors import ClipSimError, UnexpectedError
+from clipsim.errors import ClipSimError
 
 if TYPE_CHECKING:
     from bot.client import Bot
@@ -41,20 +41,15 @@ async def answering(interaction: Interaction) -> AsyncIterator[None]:
     await interaction.response.defer(thinking=True)
     try:
         yield
-    except ClipSimError as error:
-        log.info("interaction=%d refused code=%s: %s", interaction.id, error.code, error)
-        await whisper(interaction, render.problem(error))
     except discord.NotFound as error:
         log.info("interaction=%d its answer was deleted: %s", interaction.id, error)
     except Exception as error:
-        await unexpected(interaction, error)
+        await explain(interaction, error)
 
 
-async def unexpected(interaction: Interaction, error: BaseException) -> None:
-    """Log the error under a code, and tell the code."""
-    code = errands.incident()
-    log.error("interaction=%d failed code=%s", interaction.id, code, exc_info=error)
-    await whisper(interaction, render.problem(UnexpectedError(), code))
+async def explain(interaction: Interaction, error: BaseException) -> None:
+    """Log the error, and tell its sentence and code."""
+    await whisper(interaction, render.problem(*errands.explained(error, f"interaction={interaction.id}")))
 
 
 async def whisper(interaction: Interaction, sentence: str) -> None:

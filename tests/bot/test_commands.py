@@ -205,7 +205,7 @@ async def test_completion_never_fails(room, sim):
 
 
 async def test_a_community_sees_its_own_clips_only(room, simcord_env, sim):
-    _, ann = room
+    _ = room
     other = simcord_env.create_guild("other")
     elsewhere = other.create_text_channel("elsewhere")
     bea = other.add_member(simcord_env.create_user("bea"))
@@ -264,6 +264,16 @@ async def test_library(room):
     assert "Clips here: **12**" in embed.description
     assert "[Artist 5 – Song 5]" in embed.description
     assert "Song 6]" not in embed.description
+    assert f"Compared by: **{text.METHODS['raw']}**" in embed.description
+    assert "being worked on" not in embed.description
+
+
+@pytest.mark.simcord(settle_timeout=0.5)
+async def test_library_tells_of_links_being_worked_on(room, sim):
+    channel, ann = room
+    sim.pause = 100
+    await ann.send(channel, f"{VIDEO} {NEW}")
+    assert "Links being worked on: **2**" in (await ann.slash(channel, "library")).response.embeds[0].description
 
 
 async def test_the_menu_answers_a_messages_links(room, sim):

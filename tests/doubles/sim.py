@@ -99,6 +99,10 @@ class SimDouble:
         job.state = "done"
         return replace(await self.query(made, k, community=job.community), status="added")
 
+    def counts(self) -> dict[str, int]:
+        states = [job.state for job in self.jobs.values()]
+        return {state: states.count(state) for state in states}
+
     # questions
 
     async def query(
@@ -149,4 +153,4 @@ class SimDouble:
         return len(self.shelf(community))
 
     async def status(self) -> JSON:
-        return {"clips": sum(map(len, self.shelves.values())), "method": "raw", "pending": 0}
+        return {"clips": sum(map(len, self.shelves.values())), "method": "raw", "jobs": self.counts()}

@@ -1,0 +1,282 @@
+"""The process: it starts, says where it is, stops when told; and what prevents it is one sentence and exit code 1."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import discord
+import pytest
+import yarl
+
+from bot import app, logs, text
+from clipsim import settings
+from tests.conftest import ROOT
+from tests.doubles.discord import FakeDiscord
+from tests.doubles.sim import SimDouble
+
+PATIENCE = 90  # seconds, for a machine that is busy with other tests; never waited for in vain
+# The process under test is unchanged, except that it has encoders that need no weights.
+LIGHT = """
+from clipsim.encoders import LIBROSA, PRESETS, Preset
+PRESETS["standard"] = Preset("standard", (LIBROSA,))
+"""
+
+
+class Process:
+    """`python -m bot` with what it wrote."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.said = ""
+
+    async def until(self, pattern: str) -> re.Match[str]:
+        """Read what it prints until there is a match."""
+        assert self._process.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            while not (match := re.search(pattern, self.said)):
+                line = await self._process.stdout.readline()
+                assert line, f"it ended: {self.said} {await self.ended()}"
+                self.said += line.decode()
+        return match
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    async def ended(self) -> tuple[int, str]:
+        """Exit code and what it wrote to stderr."""
+        async with asyncio.timeout(PATIENCE):
+            out, err = await self._process.communicate()
+        self.said += out.decode()
+        assert self._process.returncode is not None
+        return self._process.returncode, err.decode()
+
+
+@asynccontextmanager
+async def bot(folder: Path, **env: str) -> AsyncIterator[Process]:
+    site = folder / "site"
+    site.mkdir(exist_ok=True)
+    (site / "sitecustomize.py").write_text(LIGHT)
+    path = os.pathsep.join([str(site), str(ROOT)])
+    given = {
+        "PYTHONPATH": path,
+        "CLIPSIM_DATA": str(folder / "library"),
+        "CLIPSIM_WEB_PORT": "0",
+        "CLIPSIM_WORKERS": "1",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "bot"),
+        cwd=folder,
+        env={**os.environ, **given, **env},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield Process(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def assert_one_sentence(code: int, stderr: str, *parts: str) -> None:
+    assert code == 1, stderr
+    lines = [line for line in stderr.splitlines() if not re.match(r"\d{4}-\d\d-\d\d .* (INFO|WARNING) ", line)]
+    assert len(lines) == 1, stderr
+    for part in parts:
+        assert part in lines[0]
+
+
+@pytest.mark.slow
+async def test_without_a_token_the_page_is_served_and_the_way_to_one_is_told(tmp_path):
+    async with bot(tmp_path) as process:
+        address = (await process.until(r"The web page is at (http://127\.0\.0\.1:\d+/)"))[1]
+        await process.until(r"Start again with DISCORD_TOKEN")
+        assert "Message Content Intent" in process.said
+        assert re.search(r"scope=bot\+applications\.commands&permissions=\d+", process.said)
+        async with aiohttp.ClientSession() as session, session.get(f"{address}healthz") as response:
+            assert response.status == 200
+            assert (await response.json())["discord"]["state"] == "off"
+        process.signal(signal.SIGTERM)
+        code, stderr = await process.ended()
+        assert code == 0, stderr
+        assert "Traceback" not in stderr
+    with pytest.raises(aiohttp.ClientConnectionError):
+        async with aiohttp.ClientSession() as session, session.get(address):
+            pass
+
+
+@pytest.mark.slow
+async def test_a_second_process_on_the_same_library_says_so_and_ends(tmp_path):
+    async with bot(tmp_path) as first:
+        await first.until("The web page is at")
+        async with bot(tmp_path) as second:
+            assert_one_sentence(*await second.ended(), "This library", "is owned by process")
+            assert "The web page" not in second.said
+        first.signal(signal.SIGINT)
+        assert (await first.ended())[0] == 0
+
+
+@pytest.mark.slow
+async def test_a_port_in_use_is_one_sentence(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        async with bot(tmp_path, CLIPSIM_WEB_PORT=port) as process:
+            assert_one_sentence(*await process.ended(), port, "in use", "CLIPSIM_WEB_PORT")
+
+
+@pytest.mark.slow
+async def test_a_setting_that_cannot_be_used_is_one_sentence(tmp_path):
+    async with bot(tmp_path, CLIPSIM_WEB_PORT="many") as process:
+        assert_one_sentence(*await process.ended(), "CLIPSIM_WEB_PORT", "many")
+
+
+# The Discord side, against Discord on the wire
+
+
+@pytest.fixture
+def on_the_wire(monkeypatch):
+    def point(base: str) -> None:
+        monkeypatch.setattr(discord.http.Route, "BASE", f"{base}/api/v10")
+        gateway = yarl.URL(base.replace("http", "ws", 1) + "/gateway/")
+        monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", gateway)
+
+    return point
+
+
+@asynccontextmanager
+async def running(chat: app.Chat, token: str) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(chat.run(token))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.01)
+
+
+def chat(**given: object) -> app.Chat:
+    return app.Chat(SimDouble(), settings.load(discord_token="x", **given))  # type: ignore[arg-type]
+
+
+async def test_a_token_that_is_refused_is_one_sentence(on_the_wire):
+    async with FakeDiscord() as double:
+        on_the_wire(double.url)
+        with pytest.raises(app.CannotRun) as caught:
+            await chat().run("wrong")
+    assert str(caught.value) == text.REFUSED
+
+
+@pytest.mark.parametrize("token", ["two words", "líne", "a\nb"])
+async def test_a_token_that_cannot_even_be_sent_is_one_sentence(token):
+    with pytest.raises(app.CannotRun, match="DISCORD_TOKEN"):
+        await app.serve(settings.load(discord_token=token), asyncio.Event())
+
+
+async def test_without_the_message_content_intent_it_goes_on_and_says_so_once(on_the_wire, caplog):
+    async with FakeDiscord(privileged=0) as double:
+        on_the_wire(double.url)
+        side = chat()
+        async with running(side, double.token):
+            await double.connected()
+            await eventually(lambda: side.state()["ok"])
+            assert side.state()["message_content"] is False
+            interaction = await double.slash("help")
+            assert text.HELP_NO_CONTENT in str(interaction.messages[0].json())
+    asked = [identified["intents"] & discord.Intents(message_content=True).value for identified in double.identified]
+    assert [bool(one) for one in asked] == [True, False]
+    assert [record.getMessage() for record in caplog.records].count(text.NO_CONTENT_INTENT) == 1
+
+
+async def test_an_operator_can_do_without_the_intent(on_the_wire, caplog):
+    async with FakeDiscord(privileged=0) as double:
+        on_the_wire(double.url)
+        side = chat(message_content=False)
+        async with running(side, double.token):
+            await eventually(lambda: side.state()["ok"])
+    assert len(double.identified) == 1
+    assert text.NO_CONTENT_INTENT not in caplog.text
+
+
+async def test_a_token_that_is_withdrawn_later_is_one_sentence(on_the_wire):
+    async with FakeDiscord() as double:
+        on_the_wire(double.url)
+        async with running(chat(), double.token) as task:
+            await double.connected()
+            await double.drop_connection(4004)
+            with pytest.raises(app.CannotRun) as caught:
+                await asyncio.wait_for(task, PATIENCE)
+    assert str(caught.value) == text.REFUSED
+
+
+async def test_when_discord_cannot_be_reached_it_is_tried_again(on_the_wire, monkeypatch, caplog):
+    monkeypatch.setattr(app, "RETRY_AFTER", 0.01)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        on_the_wire(f"http://127.0.0.1:{closed.getsockname()[1]}")
+        side = chat()
+        async with FakeDiscord() as double, running(side, double.token) as task:
+            await eventually(lambda: "cannot be reached" in caplog.text or task.done())
+            assert not side.state()["ok"]
+            on_the_wire(double.url)
+            await double.connected()
+            await eventually(lambda: side.state()["ok"])
+
+
+# Logs
+
+
+def entry(message: str, *args: object, exc_info: object = None) -> str:
+    record = logging.LogRecord("bot", logging.INFO, __file__, 1, message, args, exc_info)  # type: ignore[arg-type]
+    return logs.Lines("s3cret.token", "").format(record)
+
+
+def test_an_event_is_one_line_whatever_a_title_contains():
+    line = entry("title=%s", "a\nb\x1b[31m\u2028c\r")
+    assert line.endswith("title=a\\nb\\x1b[31m\\u2028c\\r")
+    assert len(line.splitlines()) == 1
+
+
+def test_the_token_is_never_logged_not_even_in_a_traceback():
+    try:
+        raise ValueError("bad s3cret.token\nnext")
+    except ValueError:
+        shown = entry("failed with s3cret.token\nforged", exc_info=sys.exc_info())
+    assert "s3cret" not in shown
+    assert shown.count(logs.HIDDEN) == 3  # the event, the line of code, the error
+    first, *below = shown.split("\n")
+    assert first.endswith(f"failed with {logs.HIDDEN}\\nforged")
+    assert below[0] == "    Traceback (most recent call last):"
+    assert all(line.startswith("    ") for line in below)
+
+
+def test_logs_are_set_up_once(capsys):
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    try:
+        logs.set_up("INFO", "s3cret.token")
+        logs.set_up("INFO", "s3cret.token")
+        logging.getLogger("bot").info("hello s3cret.token")
+        logging.getLogger("bot").debug("not this")
+        assert len(root.handlers) == 1
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(f"hello {logs.HIDDEN}")
