@@ -52,7 +52,7 @@ def make(folder: Path, count: int = 4 * CLIPS_PER_STYLE) -> Iterator[Path]:
     for number in range(count):
         style, variant = STYLES[number % len(STYLES)], number // len(STYLES)
         title, artist = style.titles[variant % len(style.titles)], style.artists[variant // 2 % len(style.artists)]
-        path = folder / f"{number + 1:02d} {artist} - {title}.mp4"
+        path = folder / f"{artist} - {title}.mp4"
         rng = np.random.default_rng(number)
         lyrics = _lyrics(style, rng)
         if not path.exists():

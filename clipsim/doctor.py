@@ -100,10 +100,13 @@ def _weights(settings: Settings) -> Iterable[Health]:
 
 
 def _owner(settings: Settings) -> Iterable[Health]:
-    from clipsim import owner
+    if not settings.data.exists():
+        yield Health("library", True, "none yet")
+        return
+    from clipsim.owner import Owner
 
     try:
-        with owner.own(settings.data):
+        with Owner.acquire(settings.data):
             pass
     except ClipSimError as error:
         yield Health("library", True, f"in use: {error.message}")

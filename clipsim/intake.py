@@ -18,7 +18,16 @@ from typing import Literal
 
 from clipsim import sources
 from clipsim.encoders import Preset
-from clipsim.errors import ClipSimError, DiskFull, EncoderError, FolderNotWritable, NothingToHear, TooLong, TooShort
+from clipsim.errors import (
+    ClipSimError,
+    DiskFull,
+    EncoderError,
+    FolderNotWritable,
+    NothingToHear,
+    SourceError,
+    TooLong,
+    TooShort,
+)
 from clipsim.library import Library
 from clipsim.model import HOME, MODALITIES, Clip, Features, Lyrics, Media, Modality, Progress, Stage
 from clipsim.settings import Settings
@@ -103,7 +112,7 @@ class Intake:
                 try:
                     found.append(await task)
                 except ClipSimError as error:
-                    if isinstance(error, TooLong) or error.retry:
+                    if not isinstance(error, SourceError | EncoderError) or isinstance(error, TooLong) or error.retry:
                         raise
                     log.info("%s of %s: %s", name, media.clip.id, error)
                     failed.append(error)
@@ -187,7 +196,7 @@ class _Flight:
         added_by: str | None,
     ) -> None:
         self._watchers: list[Progress] = []
-        self._stage: Stage = "fetching"
+        self._stage: Stage | None = None
         self._waiting = 0
         self.task: asyncio.Task[Clip] = asyncio.ensure_future(
             work(source, about, community, added_by, self._tell)  # type: ignore[arg-type]
@@ -201,7 +210,8 @@ class _Flight:
     async def join(self, progress: Progress | None) -> Clip:
         if progress is not None:
             self._watchers.append(progress)
-            progress(self._stage)
+            if self._stage is not None:
+                progress(self._stage)
         self._waiting += 1
         try:
             return await asyncio.shield(self.task)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 from collections.abc import Callable, Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +14,8 @@ from clipsim.cli.shared import (
     ClipArgument,
     DataOption,
     JsonOption,
-    MethodChoice,
+    Kinds,
+    Methods,
     everywhere,
     library,
     progress_bars,
@@ -26,15 +26,6 @@ from clipsim.errors import ClipSimError, FileMissing
 
 if TYPE_CHECKING:
     from clipsim.model import JSON, Answer, Clip
-
-
-class ByChoice(StrEnum):
-    """What to compare by."""
-
-    all = "all"
-    audio = "audio"
-    video = "video"
-    lyrics = "lyrics"
 
 
 def add(
@@ -113,8 +104,8 @@ def manifest_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
 def similar(
     clip: ClipArgument,
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many.")] = 5,
-    by: Annotated[ByChoice, typer.Option(help="What to compare by.")] = ByChoice.all,
-    method: Annotated[MethodChoice | None, typer.Option(help="How the modalities are fused.")] = None,
+    by: Annotated[Kinds, typer.Option(help="What to compare by.")] = "all",
+    method: Annotated[Methods | None, typer.Option(help="How the modalities are fused.")] = None,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -125,7 +116,7 @@ def similar(
 
         async with library(data) as sim, progress_bars(1) as progress:
             with progress.clip(clip) as stage:
-                found: Answer = await sim.answer(clip, k=k, by=by.value, method=method and method.value, progress=stage)
+                found: Answer = await sim.answer(clip, k=k, by=by, method=method, progress=stage)
         if json or everywhere.json:
             show.document(show.answer(found))
             return 0

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from clipsim.cli.shared import DataOption, JsonOption, MethodChoice, library, progress_bars, run, say, settings_of
+from clipsim.cli.shared import DataOption, JsonOption, Methods, library, progress_bars, run, say, settings_of
 
 
 def train(
-    method: Annotated[MethodChoice | None, typer.Option(help="One method only (default: standard and pca).")] = None,
+    method: Annotated[Methods | None, typer.Option(help="One method only (default: standard and pca).")] = None,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -22,7 +22,7 @@ def train(
     async def work() -> int:
         async with library(data) as sim, progress_bars(1) as progress:
             with progress.task("training") as step:
-                reports = await sim.train(method and method.value, progress=step)
+                reports = await sim.train(method, progress=step)
         say(
             [{"method": r.method, "clips": r.clips, "seconds": round(r.seconds, 3)} for r in reports],
             json,

@@ -9,9 +9,8 @@ import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -31,13 +30,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 ClipArgument = Annotated[str, typer.Argument(metavar="CLIP", help="A link, a YouTube id, a path, or a title.")]
 
 
-class MethodChoice(StrEnum):
-    """How the modalities are fused."""
-
-    standard = "standard"
-    paper = "paper"
-    pca = "pca"
-    raw = "raw"
+Methods = Literal["standard", "paper", "pca", "raw"]
+Kinds = Literal["all", "audio", "video", "lyrics"]
 
 
 @dataclass
