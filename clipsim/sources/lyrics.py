@@ -26,6 +26,7 @@ MAX_TEXT = 200_000  # characters kept; an hour of rap is about 60,000
 MAX_LINE = 500  # characters of one line
 MAX_NAME = 1024  # characters; a longer text is not a path
 BINARY_SHARE = 0.02  # of control characters; text has none
+SAMPLE = 50_000  # characters in which they are counted
 
 Origin = Literal["manual", "automatic", "sidecar", "given"]
 
@@ -40,10 +41,12 @@ _SOUND_MARK = re.compile(rf"[(（*]\s*[^()（）*]{{0,30}}\b(?:{_SOUND})\b[^()�
 _SIGNS = re.compile(r"[♩♪♫♬♭♮♯\U0001f3b5\U0001f3b6\U0001f3bc]+")
 _SPEAKER = re.compile(r"^(?:(?:>>+|»|–|—|-)\s*)+(?:[A-Z][A-Z .'\d-]{1,30}:\s*)?|^[A-Z][A-Z .'\d-]{2,30}:\s+")
 _HASHES = re.compile(r"^#\s*|\s*#$")
-_WORD_TIME = re.compile(r"<\d+:\d\d(?:[.:]\d+)?>")
+_WORD_TIME = re.compile(r"<\d{1,3}:\d\d(?::\d\d)?(?:[.,:]\d{1,3})?>")
 _LRC_TIME = re.compile(r"\[(\d{1,3}):(\d{1,2})(?:[.:](\d{1,3}))?\]")
-_LRC_FIELD = re.compile(r"\[(?:ti|ar|al|au|by|re|ve|length|offset|la|lr|#|id|tool)\s*:[^\]]*\]", re.IGNORECASE)
-_CUE = re.compile(r"\d+:\d\d(?::\d\d)?[.,]\d{1,3}\s*-->\s*\d+:\d\d")
+_LRC_FIELD = re.compile(
+    r"\[(?:ti|ar|al|au|by|re|ve|length|offset|la|lr|#|id|tool)\s{0,8}:[^\]\n]{0,500}\]", re.IGNORECASE
+)
+_CUE = re.compile(r"\d{1,3}:\d\d(?::\d\d)?[.,]\d{1,3}[ \t]{0,8}-->[ \t]{0,8}\d{1,3}:\d\d")
 _CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _WORDS = re.compile(rf"[{_CJK}]|[^\W\d_{_CJK}]+(?:['’][^\W\d_]+)*")
 _NOTICE = re.compile(r"licen[sc]ed?\b|copyright|creative ?commons|all rights reserved|public domain", re.I)
@@ -110,8 +113,9 @@ def decode(data: bytes, *, name: str = "that file") -> str:
         except UnicodeDecodeError as error:
             cut = error.start >= len(data) - 3 and len(data) >= MAX_BYTES  # a letter cut in two by the limit
             text = data.decode("utf-8-sig", errors="ignore") if cut else data.decode("cp1252", errors="replace")
-    control = sum(1 for char in text if (char < " " and char not in "\t\n\r\f\v") or char == "\ufffd")
-    if control > BINARY_SHARE * max(1, len(text)):
+    head = text[:SAMPLE]
+    control = sum(1 for char in head if (char < " " and char not in "\t\n\r\f\v") or char == "\ufffd")
+    if control > BINARY_SHARE * max(1, len(head)):
         raise NotMedia(f"{clean(name) or 'That file'} is not text.", hint="Lyrics: .lrc, .srt, .vtt or .txt.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
@@ -119,9 +123,8 @@ def decode(data: bytes, *, name: str = "that file") -> str:
 def parse_lines(text: str, *, automatic: bool = False) -> list[str]:
     """The lines sung, in order, out of any of the formats; `automatic`: captions that a machine made."""
     if _CUE.search(text):
-        cues = _cues(text)
-        rolling = automatic or any(_WORD_TIME.search(line) for cue in cues for line in cue.lines)
-        return clean_cues(cues, rolling=rolling)
+        rolling = automatic or _WORD_TIME.search(text) is not None
+        return clean_cues(_cues(_WORD_TIME.sub("", text)), rolling=rolling)  # pysubs2 takes two word times for a cue's
     if _LRC_TIME.search(text):
         return _tidy(_lrc(text))
     return _tidy(text.split("\n"))
@@ -130,8 +133,12 @@ def parse_lines(text: str, *, automatic: bool = False) -> list[str]:
 def clean_cues(cues: Sequence[Cue], *, rolling: bool) -> list[str]:
     """The lines of captions, each once: equal to the last kept one it is dropped, or (rolling) grown out of it."""
     kept: list[str] = []
+    length = 0
     for cue in cues:
+        if length > MAX_TEXT * 3:  # a roll shows each line up to three times
+            break
         for line in _tidy(cue.lines, captions=True):
+            length += len(line)
             if kept and line == kept[-1]:
                 continue
             if rolling and kept and line.startswith(kept[-1] + " "):
@@ -154,16 +161,20 @@ def _lyrics(text: str, origin: Origin, lang: str | None) -> Lyrics | None:
 
 def _tidy(lines: Iterable[str], *, captions: bool = False) -> list[str]:
     """Each line without what is not sung; empty ones left out."""
-    found = []
+    found: list[str] = []
+    length = 0
     for raw in lines:
+        if length > MAX_TEXT:
+            break
         line = html.unescape(html.unescape(raw[: MAX_LINE * 4]))
         line = _TAG.sub(" ", line)
         line = _SIGNS.sub(" ", _SOUND_MARK.sub(" ", _BRACKETS.sub(" ", line)))
         line = clean(line, MAX_LINE) or ""
         if captions:
             line = _HASHES.sub("", _SPEAKER.sub("", line))
-        if re.search(r"\w", line):
+        if re.search(r"\w", line) and "-->" not in line:
             found.append(line.strip())
+            length += len(found[-1])
     return found
 
 

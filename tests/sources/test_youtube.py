@@ -82,9 +82,8 @@ async def test_a_clip_comes_as_two_small_files(youtube: FakeYouTube, made: dict[
     )
     seen: list[tuple[int, int | None]] = []
     source = parse(f"https://youtu.be/{ID}?t=3")
-    found = await fetch(
-        source, tmp_path / "new" / "folder", Settings(cache=tmp_path), lambda *event: seen.append(event)
-    )
+    folder = tmp_path / "new" / "folder"
+    found = await fetch(source, folder, Settings(cache=tmp_path), lambda *event: seen.append(event))
     clip = found.clip
     assert (clip.id, clip.artist, clip.title) == (ID, "Rick Astley", "Never Gonna Give You Up")
     assert (clip.album, clip.genre, clip.channel) == ("Whenever You Need", "Pop", "Some channel")
