@@ -24,7 +24,7 @@ from clipsim.model import Vector
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mp3,ogg,flac,wav"  # libav's demuxers for what NotMedia lists
+CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mp3,ogg,flac,wav,mpegts,aac"  # libav's demuxers; the last two: HLS
 MIN_DURATION = 1.0  # seconds; shorter than this there is nothing to compare
 MAX_SIDE = 8192  # pixels; larger frames are refused, by their header and by the decoder
 MAX_ASPECT = 4  # long side over short side of a scaled frame; anything longer is squeezed to this

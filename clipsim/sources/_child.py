@@ -101,7 +101,10 @@ class Fetch:
             if _guard.refused:
                 raise errors.HostNotAllowed("That link leads on to a host that is not allowed here.") from error
             print(f"{type(error).__name__}: {error}"[:2000], file=sys.stderr)
-            raise _failures.classify(error, self.warnings)() from error
+            kind = _failures.classify(error, self.warnings)
+            if kind is errors.InvalidSetting:
+                raise kind("CLIPSIM_COOKIES: that is not a cookies file in Netscape's format.") from error
+            raise kind() from error
 
     def _run(self, ydl: Any) -> dict[str, Any]:
         youtube = self.request.kind == "youtube"

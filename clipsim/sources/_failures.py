@@ -18,11 +18,11 @@ from clipsim.errors import ClipSimError
 MESSAGES: tuple[tuple[str, type[ClipSimError]], ...] = (
     (r"not a bot|captcha|ip is likely being blocked|unusual traffic", errors.BotCheck),
     (r"rate.?limit|too many requests|error 429|isn't available, try again later", errors.RateLimited),
+    (r"(in|from) your (country|location|region)|geo.?restrict|your country", errors.GeoBlocked),
     (r"confirm your age|age.?restricted|age.?verif|inappropriate for some users", errors.AgeRestricted),
     (r"members.only|channel's members|join this channel|premium members|youtube premium", errors.MembersOnly),
     (r"requires payment|pay to watch|\brent(al)?\b|purchase", errors.MembersOnly),
     (r"private video|video is private", errors.Private),
-    (r"(in|from) your (country|location|region)|geo.?restrict|your country", errors.GeoBlocked),
     (r"premieres? (in|will|on)|event will begin|will begin (in|shortly)|^(\[.*?\] )?(\S+: )?offline", errors.Upcoming),
     (r"not currently live|is offline|will be live", errors.Upcoming),
     (r"drm protected|no video formats|format is not available|only images are available", errors.NoStreams),
@@ -61,6 +61,7 @@ NUMBERS: dict[int, type[ClipSimError]] = {  # of OSError
     errno.EFBIG: errors.TooLarge,  # RLIMIT_FSIZE
 }
 MAX_CHAIN = 12  # exceptions behind an exception
+WARNED = (errors.BotCheck, errors.RateLimited, errors.AgeRestricted, errors.GeoBlocked)  # believed of a warning alone
 
 
 def classify(error: BaseException, warnings: Iterable[str] = ()) -> type[ClipSimError]:
@@ -84,7 +85,7 @@ def classify(error: BaseException, warnings: Iterable[str] = ()) -> type[ClipSim
             return kind
     if spoken is not None and spoken is not errors.NetworkDown:
         return spoken
-    warned = next((kind for line in warnings if (kind := by_message(line))), None)
+    warned = next((kind for line in warnings if (kind := by_message(line)) in WARNED), None)
     return warned or spoken or errors.FetchFailed
 
 

@@ -153,7 +153,7 @@ def _is_link(text: str, hosts: Sequence[str]) -> bool:
     """Whether text without a scheme begins with a host that we know, and goes on as a link does."""
     head = re.split(r"[/?#]", text, maxsplit=1)[0].lower()
     bare = head.removesuffix(":443").removesuffix(".")
-    known = bare in YOUTUBE_HOSTS | SHORT_HOSTS or any(head == host or head.split(":")[0] == host for host in hosts)
+    known = bare in YOUTUBE_HOSTS | SHORT_HOSTS or any(host.lower() in (head, head.split(":")[0]) for host in hosts)
     return known and len(text) > len(head)
 
 

@@ -20,6 +20,7 @@ CODECS: dict[str, tuple[str | None, str | None]] = {  # suffix -> (audio codec, 
     ".mp4": ("aac", "libx264"),
     ".mkv": ("aac", "libx264"),
     ".webm": ("libopus", "libvpx"),
+    ".ts": ("aac", "libx264"),  # a segment of HLS
     ".m4a": ("aac", None),
     ".mp3": ("libmp3lame", None),
     ".ogg": ("libopus", None),  # PyAV has no stable Vorbis encoder

@@ -32,6 +32,7 @@ SENTENCES = [
         "This video contains content from SME, who has blocked it in your country on copyright grounds",
         errors.GeoBlocked,
     ),
+    ("It contains content from Rental Private Video, who has blocked it in your country", errors.GeoBlocked),
     ("This video is not available from your location due to geo restriction", errors.GeoBlocked),
     ("Sign in to confirm your age. This video may be inappropriate for some users. " + FAQ, errors.AgeRestricted),
     ("This video is age-restricted and only available on YouTube", errors.AgeRestricted),
@@ -167,7 +168,7 @@ def test_warnings_are_the_last_resort() -> None:
 
     unclear = ExtractorError("Failed to extract any player response", expected=True)
     assert classify(unclear, ["[youtube] x: Sign in to confirm you’re not a bot"]) is errors.BotCheck
-    assert classify(unclear, ["nothing of note"]) is errors.NetworkDown
+    assert classify(unclear, ["nothing of note", "some formats are unavailable"]) is errors.NetworkDown
 
 
 def test_chains_that_run_in_circles() -> None:

@@ -26,7 +26,7 @@ def song(made: dict[str, Path], tmp_path: Path) -> Path:
     return shutil.copy(made["audio"], tmp_path / "Some_Artist_-_Some_Song.m4a")
 
 
-@pytest.mark.parametrize("suffix", sorted(CODECS))
+@pytest.mark.parametrize("suffix", sorted(CODECS.keys() - {".ts"}))
 async def test_every_format(tmp_path: Path, suffix: str) -> None:
     path = make_clip(tmp_path / f"A - B{suffix}", seconds=1.5, metadata={"title": "The title", "artist": "The artist"})
     found = await get(path)

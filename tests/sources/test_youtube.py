@@ -15,6 +15,7 @@ from clipsim.model import Media
 from clipsim.settings import Settings
 from clipsim.sources import fetch, parse
 from clipsim.sources.youtube import environment
+from tests.doubles.media import make_clip
 from tests.doubles.youtube import FakeYouTube, wait_until
 
 ID = "dQw4w9WgXcQ"
@@ -117,6 +118,21 @@ async def test_streams_of_every_make(youtube: FakeYouTube, made: dict[str, Path]
     assert both.audio == both.video == tmp_path / "both" / "clip.mp4"
     assert audio.audio == tmp_path / "audio" / "audio.webm" and audio.video is None
     assert video.audio is None and video.video == tmp_path / "video" / "video.mp4"
+
+
+async def test_segments_where_there_is_nothing_else(
+    youtube: FakeYouTube, made: dict[str, Path], tmp_path: Path
+) -> None:
+    """Some of YouTube's clients offer nothing but HLS: yt-dlp fetches it without ffmpeg, and it can be decoded."""
+    segment = make_clip(tmp_path / "segment.ts", seconds=2)
+    youtube.serve("/media/segment.ts", segment.read_bytes())
+    playlist = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n/media/segment.ts\n#EXT-X-ENDLIST\n"
+    url = youtube.serve("/media/list.m3u8", playlist.encode())
+    stream = {"format_id": "93", "url": url, "protocol": "m3u8_native", "ext": "mp4", "acodec": "mp4a.40.2"}
+    youtube.add(ID, duration=2, formats=[{**stream, "vcodec": "avc1.4D401E", "width": 320, "height": 240}])
+    found = await get(tmp_path / "new")
+    assert found.audio == found.video == tmp_path / "new" / "clip.mp4"
+    assert len(media.decode_audio(found.audio)) > 1.9 * 22050
 
 
 async def test_captions_by_a_machine(youtube: FakeYouTube, made: dict[str, Path], tmp_path: Path) -> None:
@@ -304,6 +320,10 @@ async def test_the_cookies_file_is_only_read(youtube: FakeYouTube, made: dict[st
     assert any("name=value" in request.headers.get("Cookie", "") for request in youtube.requests)
     with pytest.raises(errors.InvalidSetting, match="CLIPSIM_COOKIES"):
         await get(tmp_path / "other", cookies=tmp_path / "missing.txt")
+    garbage = tmp_path / "garbage.txt"
+    garbage.write_bytes(bytes(range(256)))
+    with pytest.raises(errors.InvalidSetting, match="CLIPSIM_COOKIES"):
+        await get(tmp_path / "other", cookies=garbage)
     assert not (tmp_path / "other").exists()
 
 
