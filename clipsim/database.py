@@ -165,7 +165,8 @@ def _typed(error: BaseException, folder: Path) -> LibraryError:
     name = getattr(error, "sqlite_errorname", "") or ""
     if name == "SQLITE_FULL" or "disk is full" in text or "No space left" in text:
         return DiskFull()
-    if name.startswith("SQLITE_IOERR") and _little_space(folder):
+    # A write past a quota is no SQLITE_FULL.
+    if name == "SQLITE_IOERR_WRITE" or (name.startswith("SQLITE_IOERR") and _little_space(folder)):
         return DiskFull()
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR", "SQLITE_FORMAT")):
         return LibraryCorrupt(f"The library cannot be read ({text}).")

@@ -54,7 +54,7 @@ class Index:
         """The collection of a fusion's embeddings of the clips that a community sees."""
         who = community
         if not PLAIN.fullmatch(community):  # a hash has a hyphen, so it is no other community's plain name
-            who = "x-" + hashlib.sha256(community.encode("utf-8", "replace")).hexdigest()[:32]
+            who = "x-" + hashlib.sha256(community.encode("utf-8", "surrogatepass")).hexdigest()[:32]
         return f"{self._library}.{fusion_id}.{who}"
 
     def names(self) -> list[str]:
@@ -233,17 +233,18 @@ class Index:
 
     def _use(self, name: str, call: Callable[[Any], Any], missing: Any = _NEEDED) -> Any:
         """What the call makes of the collection; `missing` where there is none."""
-        from chromadb.errors import NotFoundError
-
-        collection = self._find(name)
-        if collection is not None:
+        for last in (False, False, True):
+            collection = self._find(name)
+            if collection is None:
+                break
             try:
                 return call(collection)
-            except NotFoundError:  # it was rebuilt meanwhile: the handle is the old one's
-                self._held.pop(name, None)
-                collection = self._find(name)
-                if collection is not None:
-                    return call(collection)
+            except Exception as error:
+                with self._lock:  # a rebuild replaced the collection during the call, or another process did
+                    if last or (self._held.get(name) is collection and "does not exist" not in str(error)):
+                        raise
+                    if self._held.get(name) is collection:
+                        del self._held[name]
         if missing is _NEEDED:
             raise IndexUnavailable(f"The index has no collection {name}.")
         return missing
