@@ -1,0 +1,154 @@
+"""Lyrics to one vector: sentence transformers over overlapping windows, or BERT's first token (preset `paper`).
+
+A song's lyrics are longer than what these networks read at once (384 tokens, 256 for the small one), and a chorus at
+the end counts as much as a verse at the beginning. So the text is split into tokens once, read in windows that
+overlap, and every token counts once in the mean: where two windows cover it, the one with more text around it speaks.
+For a text that fits in one window this is exactly what sentence-transformers computes (Reimers & Gurevych 2019,
+"Sentence-BERT", section 3: mean pooling, the special tokens at both ends included), without the final scaling to unit
+length, which cosine does not see. In a longer text the special tokens of the windows do not count.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clipsim import weights
+from clipsim._torchvision import transformers
+from clipsim.encoders import Encoded
+from clipsim.encoders._device import device, inference
+from clipsim.errors import EncoderError, WeightsError
+from clipsim.model import Vector
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+MPNET_TOKENS = 384  # one window, with its two special tokens: the model's own max_seq_length
+MINILM_TOKENS = 256
+BERT_TOKENS = 512
+OVERLAP = 64  # tokens that a window shares with the one before it: some eight lines of context
+MAX_CHARACTERS = 50_000  # read of a text; the longest of 395 real lyrics has 8566
+MAX_TOKENS = 4096  # read of a text: 13 windows; bounds the time that hostile text can take
+BATCH = 4  # windows computed at once
+
+
+class _Encoder:
+    """A network of transformers, its tokenizer, and how long a text they read at once."""
+
+    def __init__(self, folder: Path, tokens: int) -> None:
+        hub = transformers()
+        try:
+            self._tokenizer: Any = hub.AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True)
+            network = hub.AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        except Exception as error:  # transformers raises many kinds, with many lines
+            raise WeightsError(f"The text encoder in {folder} cannot be loaded ({type(error).__name__}).") from error
+        self._device = device()
+        self._network = network.eval().requires_grad_(False).to(self._device)
+        self.tokens = tokens
+
+    def _ids(self, text: str) -> list[int]:
+        """The tokens of a text without special ones, at most `MAX_TOKENS`.
+
+        Raises:
+            EncoderError: it has none, or none that the tokenizer knows (emoji alone, say).
+        """
+        # A lone surrogate is not text, and the tokenizer refuses it; NUL and other controls it drops by itself.
+        clean = text[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
+        ids: list[int] = self._tokenizer(clean, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+        if not ids or set(ids) == {self._tokenizer.unk_token_id}:
+            raise EncoderError("There are no words to read.")
+        return ids[:MAX_TOKENS]
+
+    def _states(self, windows: list[list[int]]) -> list[Tensor]:
+        """The last hidden state of each window's own tokens and its two special ones, (tokens + 2, size), float32."""
+        import torch
+
+        first, last, pad = self._tokenizer.cls_token_id, self._tokenizer.sep_token_id, self._tokenizer.pad_token_id
+        found: list[Tensor] = []
+        with inference(self._device):
+            for start in range(0, len(windows), BATCH):
+                batch = [[first, *ids, last] for ids in windows[start : start + BATCH]]
+                longest = max(map(len, batch))
+                ids = torch.tensor([row + [pad] * (longest - len(row)) for row in batch])
+                mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in batch])
+                output = self._network(input_ids=ids.to(self._device), attention_mask=mask.to(self._device))
+                states = output.last_hidden_state.float().cpu()
+                found += [states[i, : len(row)] for i, row in enumerate(batch)]
+        return found
+
+
+class SentenceEncoder(_Encoder):
+    """A sentence transformer: the mean of its last hidden states over the whole text. Not scaled to unit length."""
+
+    def encode(self, text: str) -> Encoded:
+        """Encode a text of any length; beyond `MAX_TOKENS` tokens the rest is not read.
+
+        Raises:
+            EncoderError: the text has no words.
+        """
+        ids = self._ids(text)
+        size = self.tokens - 2  # without the special tokens
+        spans = windows(len(ids), size, min(OVERLAP, size // 4))
+        states = self._states([ids[start:stop] for start, stop in spans])
+        total, count = np.zeros(states[0].shape[1], np.float64), 0
+        for (keep, until), state in zip(kept(spans), states, strict=True):
+            own = state if len(states) == 1 else state[keep + 1 : until + 1]
+            total += own.double().sum(0).numpy()
+            count += len(own)
+        return Encoded(_finite(total / count))
+
+
+class FirstTokenEncoder(_Encoder):
+    """The last hidden state of the first token, `[CLS]`, over the first `tokens` tokens, as in the deck."""
+
+    def encode(self, text: str) -> Encoded:
+        """Encode the beginning of a text.
+
+        Raises:
+            EncoderError: the text has no words.
+        """
+        (state,) = self._states([self._ids(text)[: self.tokens - 2]])
+        return Encoded(_finite(state[0].numpy()))
+
+
+def windows(length: int, size: int, overlap: int) -> list[tuple[int, int]]:
+    """(start, stop) of the windows of at most `size` tokens that cover a text, of one size where there are several.
+
+    Neighbours share at least `overlap` tokens; the windows are spread evenly, so that the last is as full as the rest.
+    """
+    if length <= size:
+        return [(0, length)]
+    count = -(-(length - overlap) // (size - overlap))
+    starts = [round(i * (length - size) / (count - 1)) for i in range(count)]
+    return [(start, start + size) for start in starts]
+
+
+def kept(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Which tokens of each window count, relative to its start: neighbours meet in the middle of what they share."""
+    cuts = [0, *((spans[i][1] + spans[i + 1][0]) // 2 for i in range(len(spans) - 1)), spans[-1][1]]
+    return [(cuts[i] - start, cuts[i + 1] - start) for i, (start, _) in enumerate(spans)]
+
+
+def load_mpnet() -> SentenceEncoder:
+    """all-mpnet-base-v2, 768 numbers; raises WeightsError."""
+    return SentenceEncoder(weights.path("mpnet"), MPNET_TOKENS)
+
+
+def load_minilm() -> SentenceEncoder:
+    """all-MiniLM-L6-v2, 384 numbers; raises WeightsError."""
+    return SentenceEncoder(weights.path("minilm"), MINILM_TOKENS)
+
+
+def load_bert() -> FirstTokenEncoder:
+    """bert-base-uncased, 768 numbers; raises WeightsError."""
+    return FirstTokenEncoder(weights.path("bert"), BERT_TOKENS)
+
+
+def _finite(vector: Any) -> Vector:
+    found: Vector = np.asarray(vector, np.float32)
+    if not np.isfinite(found).all() or not found.any():
+        raise EncoderError("The text network returned numbers that are not finite.")
+    return found
