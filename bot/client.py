@@ -107,9 +107,10 @@ class Bot(discord.Client):
     @staticmethod
     def _allowed(message: discord.Message) -> discord.Permissions:
         """What the bot may do where the message is; `send_messages` says so for threads, too."""
-        if message.guild is None or isinstance(message.channel, discord.PartialMessageable):
+        me = message.guild.me if message.guild else None
+        if me is None or isinstance(message.channel, discord.PartialMessageable):
             return discord.Permissions.all()  # nothing known forbids it
-        allowed = message.channel.permissions_for(message.guild.me)
+        allowed = message.channel.permissions_for(me)
         if isinstance(message.channel, discord.Thread):
             allowed.send_messages = allowed.send_messages_in_threads
         allowed.send_messages &= allowed.view_channel

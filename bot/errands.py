@@ -83,9 +83,8 @@ class Errands:
                 )
                 self._mine.add(jobs[place].id)
                 log.info("job=%s accepted link=%s community=%s", jobs[place].id, source.url, community)
-            except ClipSimError as error:
-                log.warning("link=%s refused code=%s", source.url, error.code)
-                parts[place] = render.failure(str(source.url), error)
+            except Exception as error:
+                parts[place] = render.failure(str(source.url), *explained(error, f"link={source.url}"))
         if left > 0:
             parts[-1].set_footer(text=text.links_left_out(left))
         board = Board(reply, parts, finished=frozenset(range(len(taken))) - jobs.keys())
