@@ -120,7 +120,7 @@ def _checked(waveform: Vector, sample_rate: int) -> Vector:
 def _series(y: Vector) -> tuple[dict[str, NDArray[Any]], float]:
     """Every series by name (each of shape (frames,), the two waveforms (samples,)), and the tempo in beats a minute."""
     import librosa
-    from librosa import onset
+    from librosa.onset import onset_strength
 
     from clipsim.encoders import _frames, hpss
 
@@ -141,7 +141,7 @@ def _series(y: Vector) -> tuple[dict[str, NDArray[Any]], float]:
     series["mel_spectrogram"] = librosa.amplitude_to_db(mel, ref=np.max).mean(axis=0)
     series |= {f"chroma{i}": row for i, row in enumerate(chroma, start=1)}
     mel_db = librosa.power_to_db(mel)
-    series["spectral_flux"] = onset.onset_strength(S=mel_db, sr=SAMPLE_RATE)
+    series["spectral_flux"] = onset_strength(S=mel_db, sr=SAMPLE_RATE)
     mfcc = librosa.feature.mfcc(S=mel_db, n_mfcc=N_MFCC)
     for name, values in (("mfcc_", mfcc), ("spectral_centroids", shapes[:1])):
         delta, accelerate = librosa.feature.delta(values), librosa.feature.delta(values, order=2)
@@ -161,9 +161,9 @@ def _series(y: Vector) -> tuple[dict[str, NDArray[Any]], float]:
 def _tempo(mel_db: Magnitude) -> float:
     """Beats a minute, as `librosa.beat.beat_track` finds them; 0 where nothing begins."""
     import librosa
-    from librosa import onset
+    from librosa.onset import onset_strength
 
-    onsets = onset.onset_strength(S=mel_db, sr=SAMPLE_RATE, aggregate=np.median)
+    onsets = onset_strength(S=mel_db, sr=SAMPLE_RATE, aggregate=np.median)
     if not onsets.any():
         return 0.0
     return float(librosa.feature.tempo(onset_envelope=onsets, sr=SAMPLE_RATE, hop_length=HOP, start_bpm=120.0)[0])
@@ -209,7 +209,7 @@ def _istft(spectrum: NDArray[np.complex64], length: int) -> Vector:
 def _mel_and_chroma(magnitude: Magnitude) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """librosa's mel power spectrogram, shape (128, frames), and its chroma, shape (12, frames)."""
     import librosa
-    from librosa import filters
+    from librosa.filters import chroma as chroma_bank
 
     from clipsim.encoders import _frames, hpss
 
@@ -220,7 +220,7 @@ def _mel_and_chroma(magnitude: Magnitude) -> tuple[NDArray[np.float32], NDArray[
     found = pitches > 0
     pitches, peaks = pitches[found], peaks[found]
     tuning = librosa.pitch_tuning(pitches[peaks >= np.median(peaks)], bins_per_octave=N_CHROMA) if len(peaks) else 0.0
-    bank = np.vstack([_mel_bank(), filters.chroma(sr=SAMPLE_RATE, n_fft=N_FFT, tuning=tuning)])
+    bank = np.vstack([_mel_bank(), chroma_bank(sr=SAMPLE_RATE, n_fft=N_FFT, tuning=tuning)])
     both = np.empty((len(bank), frames), dtype=np.float32)
     for at in range(0, frames, CHUNK):
         np.matmul(bank, np.square(magnitude[at : at + CHUNK]).T, out=both[:, at : at + CHUNK])
@@ -258,6 +258,6 @@ def _frequencies() -> NDArray[np.float64]:
 
 @lru_cache(maxsize=1)
 def _mel_bank() -> Magnitude:
-    from librosa import filters
+    from librosa.filters import mel
 
-    return np.asarray(filters.mel(sr=SAMPLE_RATE, n_fft=N_FFT), dtype=np.float32)
+    return np.asarray(mel(sr=SAMPLE_RATE, n_fft=N_FFT), dtype=np.float32)
