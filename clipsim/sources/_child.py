@@ -33,8 +33,9 @@ FIELDS = (  # of yt-dlp's info, those that a Clip is made of
     *("id", "title", "track", "artist", "artists", "album", "genre", "genres", "tags", "categories"),
     *("channel", "uploader", "duration", "language", "thumbnail"),
 )
-MAX_FIELD = 4000  # characters of one string
-MAX_ITEMS = 200  # of one list
+MAX_FIELD = 2000  # characters of one string
+MAX_ITEMS = 100  # of one list, of MAX_ITEM characters each
+MAX_ITEM = 300
 NAMES = {".webm", ".mp4", ".m4a", ".mkv", ".mp3", ".ogg", ".opus", ".flac", ".wav", ".ts", ".aac"}
 
 
@@ -299,7 +300,7 @@ def _bounded(value: Any) -> Any:
     if isinstance(value, str):
         return value[:MAX_FIELD]
     if isinstance(value, list | tuple):
-        return [item[:MAX_FIELD] for item in value[:MAX_ITEMS] if isinstance(item, str)]
+        return [item[:MAX_ITEM] for item in value[:MAX_ITEMS] if isinstance(item, str)]
     return value if isinstance(value, int | float) else None
 
 
@@ -315,13 +316,14 @@ def _request(descriptor: int) -> Request:
 
 def main() -> None:
     """Read the request, fetch, answer, and wait to be killed."""
-    out = os.dup(1)
+    out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints (yt-dlp, plugins) must not end up among the answers
     lock = threading.Lock()
 
     def report(event: dict[str, Any]) -> None:
         with lock:
-            os.write(out, json.dumps(event).encode() + b"\n")
+            out.write(json.dumps(event).encode() + b"\n")
+            out.flush()
 
     request = _request(0)
     threading.Thread(target=_guard.die_with_parent, daemon=True).start()

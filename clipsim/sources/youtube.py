@@ -69,6 +69,7 @@ async def fetch(source: Source, folder: Path, settings: Settings, progress: Rece
     if source.kind not in ("youtube", "web") or source.url is None:
         raise UnknownLink
     made, work = _work_folder(folder)
+    folder = work.parent  # absolute: a worker may stand in another folder
     done = False
     try:
         cookies = _copied(settings.cookies, work)
