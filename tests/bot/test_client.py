@@ -8,10 +8,13 @@ import discord
 import pytest
 
 from bot import links, text
+from bot.board import PACE
 from bot.client import Bot, community
 from clipsim import settings
 from clipsim.errors import BotCheck, Private
 from tests.doubles.sim import clip
+
+pytestmark = [pytest.mark.simcord(settle_timeout=15), pytest.mark.usefixtures("stretched")]
 
 VIDEO = "https://www.youtube.com/watch?v=clip0000001"
 OTHER = "https://youtu.be/clip0000002?si=tracking"
@@ -64,33 +67,37 @@ async def test_the_row_is_written_before_the_reply_and_then_names_it(room, sim, 
     assert job.reply["to"] == message.id
 
 
-@pytest.mark.simcord(settle_timeout=1.5)
-async def test_progress_is_told_by_edits_no_faster_than_every_two_seconds(room, sim, simcord_env):
+async def test_progress_is_told_by_edits_no_faster_than_the_pace(room, sim, simcord_env, stretched):
     channel, ann = room
-    sim.pause = 1.6  # five stages in eight seconds
+    sim.pause = 0.8 * stretched  # five stages in four times the pace
     shown, times = [], []
+    clock = 0.0
 
-    def seen():
+    def look() -> None:
         edits = [r for r in simcord_env.http_requests if r.method == "PATCH" and "/messages/" in r.path]
         for edit in edits[len(times) :]:
             times.append(clock)
             shown.append(edit.json["embeds"][0]["description"])
 
-    clock = 0.0
     await ann.send(channel, VIDEO)
-    seen()
+    look()
     while not replies(channel)[0].embeds[0].title:
-        assert clock < 30
-        await simcord_env.advance_time(0.1)
-        clock += 0.1
-        seen()
-    told = shown[:-1]
+        assert clock < 10 * stretched
+        await simcord_env.advance_time(stretched / 20)
+        clock += stretched / 20
+        look()
+    *told, result = shown
     assert len(told) >= 2
     assert any("**listening**" in one or "**watching**" in one for one in told)
-    progress = times[:-1]
-    assert all(later - earlier >= 1.99 for earlier, later in pairwise(progress))
+    *progress, final = times
+    assert all(later - earlier >= 0.99 * stretched for earlier, later in pairwise(progress))
+    assert final - 5 * sim.pause < stretched / 10  # the result does not wait for the pace
     assert len(replies(channel)) == 1
-    assert "bright dance" in shown[-1]
+    assert "bright dance" in result
+
+
+def test_the_pace_is_one_edit_in_two_seconds():
+    assert PACE == 2
 
 
 async def test_several_links_get_one_reply_with_a_part_each(room, sim):
@@ -196,17 +203,16 @@ async def test_without_permission_to_embed_the_same_is_said_in_words(simcord_env
     assert "**5** ·" in reply.content
 
 
-@pytest.mark.simcord(settle_timeout=0.5)
 async def test_a_reply_that_is_deleted_meanwhile_is_not_written_again(room, sim, simcord_env):
     channel, ann = room
-    sim.pause = 3
+    sim.pause = 30
     message = await ann.send(channel, VIDEO)
     mod = ann.guild.add_member(
         simcord_env.create_user("mod"), roles=[ann.guild.create_role("m", permissions=discord.Permissions.all())]
     )
     await mod.delete(replies(channel)[0])
     await mod.delete(message)
-    await simcord_env.advance_time(60)
+    await simcord_env.advance_time(600)
     assert not replies(channel)
     (job,) = sim.jobs.values()
     assert job.state == "done"  # the clip is in the library all the same
@@ -216,7 +222,7 @@ async def test_a_passing_failure_of_discord_does_not_lose_the_result(room, sim, 
     channel, ann = room
     simcord_env.inject_error("PATCH", "/channels/*/messages/*", status=500, times=2)
     await ann.send(channel, VIDEO)
-    await simcord_env.advance_time(60)
+    await simcord_env.advance_time(600)
     (reply,) = replies(channel)
     assert reply.embeds[0].title == "Artist 1 – Song 1"
 
@@ -238,7 +244,6 @@ async def test_a_title_can_neither_ping_nor_format(room, sim, simcord_env):
     assert "@everyone" not in reply.embeds[0].title
 
 
-@pytest.mark.simcord(settle_timeout=0.5)
 async def test_after_a_restart_the_same_reply_is_edited(room, sim, simcord_env):
     channel, ann = room
     sim.pause = 100
@@ -247,7 +252,7 @@ async def test_after_a_restart_the_same_reply_is_edited(room, sim, simcord_env):
     assert not before.embeds[0].title
     sim.pause = 0
     await simcord_env.restart_bot(Bot(sim, settings.load(workers=2)))
-    await simcord_env.advance_time(10)
+    await simcord_env.advance_time(100)
     (after,) = replies(channel)
     assert after.id == before.id
     assert [embed.title for embed in after.embeds] == ["Artist 1 – Song 1", "Artist 2 – Song 2"]
@@ -288,9 +293,8 @@ async def test_a_failing_registration_of_commands_does_not_stop_the_bot(sim, sim
     assert replies(channel)[0].embeds[0].title
 
 
-@pytest.mark.simcord(settle_timeout=0.5)
 async def test_one_guilds_many_links_do_not_starve_anothers_first(sim, simcord_env):
-    sim.pause = 1
+    sim.pause = 20
     rooms = []
     for name in ("crowd", "calm"):
         guild = simcord_env.create_guild(name)
@@ -301,7 +305,7 @@ async def test_one_guilds_many_links_do_not_starve_anothers_first(sim, simcord_e
     await bea.send(calm, VIDEO)
     while 21 not in sim.begun:
         assert len(sim.begun) < 20
-        await simcord_env.advance_time(1)
+        await simcord_env.advance_time(20)
     assert len(sim.begun) <= 9  # four at once, one more round, and not behind twenty
-    await simcord_env.advance_time(60)
+    await simcord_env.advance_time(1000)
     assert len(set(sim.begun)) == 21

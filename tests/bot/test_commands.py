@@ -13,6 +13,8 @@ from clipsim import settings
 from clipsim.errors import IndexUnavailable, NetworkDown
 from tests.doubles.sim import SimDouble, clip
 
+pytestmark = [pytest.mark.simcord(settle_timeout=15), pytest.mark.usefixtures("stretched")]
+
 VIDEO = "https://www.youtube.com/watch?v=clip0000001"
 NEW = "https://www.youtube.com/watch?v=newclip0001"
 CHOICES = {"everything": "all", "sound": "audio", "look": "video", "words": "lyrics"}
@@ -117,14 +119,13 @@ async def test_similar_with_a_link_adds_it_first_and_answers_in_the_response(roo
     assert len(channel.history()) == 1
 
 
-@pytest.mark.simcord(settle_timeout=0.5)
 async def test_a_link_that_outlasts_the_token_is_answered_by_an_ordinary_message(room, sim, simcord_env):
     channel, ann = room
     sim.pause = 200  # five stages: 1000 seconds, and the token lives 900
     result = await ann.slash(channel, "similar", clip=NEW)
-    await simcord_env.advance_time(3)
+    await simcord_env.advance_time(30)
     assert "**fetching**" in result.response.embeds[0].description
-    await simcord_env.advance_time(500)
+    await simcord_env.advance_time(470)
     assert "**watching**" in result.response.embeds[0].description
     assert len(channel.history()) == 1
     await simcord_env.advance_time(600)
@@ -134,14 +135,13 @@ async def test_a_link_that_outlasts_the_token_is_answered_by_an_ordinary_message
     assert ordinary.author.bot
 
 
-@pytest.mark.simcord(settle_timeout=0.5)
 async def test_after_a_restart_the_response_to_a_command_is_edited(room, sim, simcord_env):
     channel, ann = room
     sim.pause = 100
     result = await ann.slash(channel, "similar", clip=NEW, count=2)
     sim.pause = 0
     await simcord_env.restart_bot(Bot(sim, settings.load()))
-    await simcord_env.advance_time(5)
+    await simcord_env.advance_time(50)
     (message,) = channel.history()
     assert message.id == result.response.id
     assert message.embeds[0].url == NEW
@@ -268,7 +268,6 @@ async def test_library(room):
     assert "being worked on" not in embed.description
 
 
-@pytest.mark.simcord(settle_timeout=0.5)
 async def test_library_tells_of_links_being_worked_on(room, sim):
     channel, ann = room
     sim.pause = 100
@@ -344,7 +343,7 @@ def blind(sim: SimDouble) -> Bot:
     return Bot(sim, settings.load(), message_content=False)
 
 
-@pytest.mark.simcord(approved_intents=discord.Intents.none())
+@pytest.mark.simcord(settle_timeout=15, approved_intents=discord.Intents.none())
 class TestWithoutMessageContent:
     @pytest.fixture
     def simcord_bot(self, blind: Bot) -> Bot:
