@@ -1,9 +1,11 @@
 """Which of a clip's many streams are fetched: the smallest that lose nothing an encoder would notice.
 
-Sound. The 257 features and the fingerprint look at 0 to 11 kHz, musicnn at 0 to 8 kHz. Opus (YouTube's 249 to 251)
-codes that band whole from about 50 kbit/s on; AAC-LC (140) at 128; HE-AAC (139, 48 kbit/s) makes up everything above
-some 5 kHz. So: the smallest of at least `MIN_KBPS` in one of the whole-band codecs, else the best below. A copy whose
-loudness was evened out ("DRC") or that was dubbed is another recording, and is taken only where there is no other.
+Sound. The 257 features look at 0 to 11 kHz, musicnn at 0 to 8 kHz. Measured as the cosine between a recording's
+standardised features before and after coding, mean of 15 songs (librosa, musicnn): Opus at 50 kbit/s 0.944, 0.936; at
+66: 0.958, 0.947; at 130: 0.969, 0.951; AAC-LC at 128: 0.958, 0.937; at 48: 0.923, 0.921. So: the smallest of at least
+`MIN_KBPS`, Opus before AAC of about its size, else the best below. HE-AAC (139) makes up its treble and comes last. A
+copy whose loudness was evened out ("DRC") or that was dubbed is another recording, and is taken only where there is
+no other.
 
 Picture. I3D looks at a 224 crop of a 256 short side, r3d_18 at 112 of 128: the smallest stream whose short side has
 at least `MIN_LINES`, else the tallest below. Short side, so that an upright clip is not fetched in its full height.
@@ -22,6 +24,7 @@ MIN_KBPS = 60.0  # kbit/s of sound; YouTube's 250 (nominally 70) is above it, 24
 MIN_LINES = 240  # pixels of the short side
 PLAIN = frozenset({"http", "https"})
 NATIVE = PLAIN | {"m3u8", "m3u8_native", "http_dash_segments"}  # fetched by yt-dlp itself, without ffmpeg
+AAC_HANDICAP = 1.25  # an AAC stream must be this much smaller than an Opus stream to be worth as much
 MADE_UP_TREBLE = ("mp4a.40.5", "mp4a.40.29")  # HE-AAC, HE-AAC v2
 
 
@@ -82,8 +85,12 @@ def _pick_audio(items: list[Format], duration: float | None) -> Format | None:
     items = _prefer(items, lambda item: not str(item.get("acodec")).startswith(MADE_UP_TREBLE))
     good = [item for item in items if (_kbps(item, duration) or 0) >= MIN_KBPS]
     if good:
-        return min(good, key=lambda item: _kbps(item, duration) or 0)
+        return min(good, key=lambda item: (_kbps(item, duration) or 0) * _handicap(item))
     return max(items, key=lambda item: _kbps(item, duration) or 0)
+
+
+def _handicap(item: Format) -> float:
+    return 1.0 if str(item.get("acodec")).startswith("opus") else AAC_HANDICAP
 
 
 def _pick_video(items: list[Format], duration: float | None) -> Format | None:
