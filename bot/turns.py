@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -23,7 +23,9 @@ class Turns:
         if limit < 1:
             raise ValueError("a limit of at least one is needed")
         self._limit = limit
-        self._waiting: OrderedDict[str, deque[Work]] = OrderedDict()
+        self._waiting: dict[str, deque[Work]] = {}
+        self._served: dict[str, int] = {}  # community -> number of the last turn it had
+        self._turn = 0
         self._running: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -46,10 +48,13 @@ class Turns:
 
     def _next(self) -> None:
         while self._waiting and len(self._running) < self._limit and not self._closed:
-            community, line = self._waiting.popitem(last=False)
+            community = min(self._waiting, key=lambda each: self._served.get(each, 0))
+            line = self._waiting[community]
             work = line.popleft()
-            if line:
-                self._waiting[community] = line  # to the end of the round
+            if not line:
+                del self._waiting[community]
+            self._turn += 1
+            self._served[community] = self._turn
             task = asyncio.create_task(self._do(work), name=f"turn of {community}")
             self._running.add(task)
             task.add_done_callback(self._done)
@@ -63,6 +68,8 @@ class Turns:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         self._next()
+        if not self._running:
+            self._served.clear()
 
     async def close(self) -> None:
         """Stop what runs and forget what waits (its rows are in the library's jobs)."""

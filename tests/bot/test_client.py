@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from itertools import pairwise
 
 import discord
@@ -10,6 +12,7 @@ import pytest
 from bot import links, text
 from bot.board import PACE
 from bot.client import Bot, community
+from bot.turns import Turns
 from clipsim import settings
 from clipsim.errors import BotCheck, Private
 from tests.doubles.sim import clip
@@ -69,7 +72,7 @@ async def test_the_row_is_written_before_the_reply_and_then_names_it(room, sim, 
 
 async def test_progress_is_told_by_edits_no_faster_than_the_pace(room, sim, simcord_env, stretched):
     channel, ann = room
-    sim.pause = 0.8 * stretched  # five stages in four times the pace
+    sim.pause = 0.85 * stretched  # five stages, ending between two beats of the pace
     shown, times = [], []
     clock = 0.0
 
@@ -291,6 +294,25 @@ async def test_a_failing_registration_of_commands_does_not_stop_the_bot(sim, sim
     assert any("could not be registered" in r.getMessage() for r in caplog.records)
     await ann.send(channel, VIDEO)
     assert replies(channel)[0].embeds[0].title
+
+
+async def test_communities_take_turns_and_each_is_served_in_order():
+    turns, done = Turns(1), []
+
+    async def work(name: str) -> None:
+        done.append(name)
+        if name == "b1":
+            raise ValueError("what one piece raises does not stop the others")
+
+    for name in ("a1", "a2", "a3", "b1", "b2", "c1"):
+        turns.submit(name[0], partial(work, name))
+    assert (turns.running, turns.waiting) == (1, 5)
+    while turns.running:  # noqa: ASYNC110 - each turn of the loop is a step
+        await asyncio.sleep(0)
+    assert done == ["a1", "b1", "c1", "a2", "b2", "a3"]
+    await turns.close()
+    turns.submit("a", partial(work, "late"))
+    assert turns.running == 0
 
 
 async def test_one_guilds_many_links_do_not_starve_anothers_first(sim, simcord_env):

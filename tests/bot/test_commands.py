@@ -119,13 +119,14 @@ async def test_similar_with_a_link_adds_it_first_and_answers_in_the_response(roo
     assert len(channel.history()) == 1
 
 
-async def test_a_link_that_outlasts_the_token_is_answered_by_an_ordinary_message(room, sim, simcord_env):
+@pytest.mark.parametrize("pause", [174, 200])  # five stages: 14.5 minutes, when the token is about to die; and 16.7
+async def test_a_link_that_outlasts_the_token_is_answered_by_an_ordinary_message(room, sim, simcord_env, pause):
     channel, ann = room
-    sim.pause = 200  # five stages: 1000 seconds, and the token lives 900
+    sim.pause = pause
     result = await ann.slash(channel, "similar", clip=NEW)
     await simcord_env.advance_time(30)
     assert "**fetching**" in result.response.embeds[0].description
-    await simcord_env.advance_time(470)
+    await simcord_env.advance_time(2.4 * pause)
     assert "**watching**" in result.response.embeds[0].description
     assert len(channel.history()) == 1
     await simcord_env.advance_time(600)
