@@ -34,6 +34,7 @@ from clipsim.model import (
     Media,
     Method,
     Progress,
+    Stage,
     Vector,
 )
 from clipsim.owner import Owner
@@ -58,13 +59,14 @@ class ReencodeReport:
 class ClipSim:
     """One library of clips. Open it with `ClipSim.open`; one process at a time owns its folder."""
 
-    def __init__(self, settings: Settings, preset: Preset, library: Library) -> None:
+    def __init__(self, settings: Settings, preset: Preset, library: Library, pool: Pool | None = None) -> None:
         self.settings = settings
         self.preset = preset
         self._library = library
         self._jobs = Jobs(library)
         self._engine = Engine(settings, preset, library)
-        self._workers: Pool | None = None
+        self._workers = pool
+        self._borrowed = pool is not None
         self._intake = Intake(settings, preset, library, self._pool)
         self._training: asyncio.Task[None] | None = None
 
@@ -76,6 +78,7 @@ class ClipSim:
         *,
         settings: Settings | None = None,
         preset: Preset | None = None,
+        pool: Pool | None = None,
         any_encoders: bool = False,
     ) -> AsyncIterator[ClipSim]:
         """Open a library, making it where there is none.
@@ -84,6 +87,7 @@ class ClipSim:
             data: its folder (default: CLIPSIM_DATA).
             settings: all settings (default: from the environment and `.env`).
             preset: the encoders (default: CLIPSIM_PRESET).
+            pool: workers to encode with, which stay yours to close (default: its own). Libraries may share them.
             any_encoders: open it even if it was built with others; only `reencode` makes sense then.
 
         Raises:
@@ -96,7 +100,7 @@ class ClipSim:
         owner = await asyncio.to_thread(Owner.acquire, settings.data)
         try:
             library = await asyncio.to_thread(Library.open, settings, preset, reencode=any_encoders)
-            sim = cls(settings, preset, library)
+            sim = cls(settings, preset, library, pool)
             try:
                 yield sim
             finally:
@@ -109,7 +113,7 @@ class ClipSim:
             self._training.cancel()
             with suppress(asyncio.CancelledError):
                 await self._training
-        if self._workers is not None:
+        if self._workers is not None and not self._borrowed:
             await self._workers.close()
         await asyncio.to_thread(self._engine.close)
         await asyncio.to_thread(self._library.close)
@@ -369,9 +373,11 @@ class ClipSim:
         """
         job = await self._thread(self._jobs.start, job_id)
 
-        def told(stage: Any) -> None:
+        loop = asyncio.get_running_loop()
+
+        def told(stage: Stage) -> None:  # by whatever thread
             if stage == "listening":
-                _background(self._thread(self._jobs.set_state, job_id, "encoding"))
+                loop.call_soon_threadsafe(_background, self._thread(self._jobs.set_state, job_id, "encoding"))
             if progress is not None:
                 progress(stage)
 

@@ -112,7 +112,7 @@ class Intake:
                 try:
                     found.append(await task)
                 except ClipSimError as error:
-                    if not isinstance(error, SourceError | EncoderError) or isinstance(error, TooLong) or error.retry:
+                    if not _of_the_file(error):
                         raise
                     log.info("%s of %s: %s", name, media.clip.id, error)
                     failed.append(error)
@@ -221,6 +221,11 @@ class _Flight:
                 self.task.cancel()
                 with suppress(asyncio.CancelledError, ClipSimError):
                     await self.task
+
+
+def _of_the_file(error: ClipSimError) -> bool:
+    """Whether this says what the file lacks, for good; anything else may go well next time and must not be kept."""
+    return type(error) is EncoderError or (isinstance(error, SourceError) and not isinstance(error, TooLong))
 
 
 def merge(found: list[Features], notes: tuple[str, ...] = ()) -> Features:

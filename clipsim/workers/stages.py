@@ -12,7 +12,7 @@ from typing import Any
 
 from clipsim import media as reader
 from clipsim.encoders import SAMPLE_RATE, Encoded, Part, Preset
-from clipsim.errors import ClipSimError, DiskFull, EncoderError
+from clipsim.errors import ClipSimError, DiskFull, EncoderError, UnexpectedError
 from clipsim.model import Features, Label, Media, Modality, Vector
 from clipsim.sources.lyrics import MIN_WORDS, word_count
 
@@ -38,7 +38,8 @@ def encode(modality: Modality, media: Media, preset: Preset, max_duration: float
     """Encode one modality. Features without vectors mean that it is missing; a note says why.
 
     Raises:
-        ClipSimError: the file cannot be read, or the encoder failed on it.
+        SourceError, EncoderError: the file cannot be read, or holds nothing that this encoder takes.
+        ClipSimError: anything else, such as weights that are not there, or a bug.
     """
     try:
         if modality == "audio":
@@ -54,7 +55,9 @@ def encode(modality: Modality, media: Media, preset: Preset, max_duration: float
         raise EncoderError(f"The clip's {modality} could not be read ({error.strerror or error}).") from error
     except Exception as error:
         log.exception("encoding the %s of %s failed", modality, media.clip.id)
-        raise EncoderError(f"The clip's {modality} could not be encoded ({type(error).__name__}: {error}).") from error
+        raise UnexpectedError(
+            f"The clip's {modality} could not be encoded ({type(error).__name__}: {error})."
+        ) from error
 
 
 def _audio(path: Path | None, preset: Preset, max_duration: float) -> Features:
