@@ -96,7 +96,7 @@ class R3DEncoder:
         found = []
         with inference(self._device):
             for window in frames:
-                found.append(self._network(self._transform(window.unsqueeze(0).to(self._device))).float().cpu())
+                found.append(self._network(self._transform(window.to(self._device)).unsqueeze(0)).float().cpu())
         return torch.cat(found).numpy()
 
     def encode(self, windows: Any) -> Encoded:
