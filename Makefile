@@ -30,12 +30,12 @@ $(VENV)/.tests: $(INPUTS)
 	@python=$$($(FIND_PYTHON)) && "$$python" tools/setup_venv.py $(VENV) dev && touch $@ $(VENV)/.runs
 
 run: $(VENV)/.runs  ## fetch the models once, then start the bot and the web page
-	@$(PY) -m clipsim models pull
+	@$(PY) -m clipsim models pull >/dev/null
 	@$(PY) -m bot $(ARGS)
 
 test: $(VENV)/.tests  ## all tests (ARGS="-k name" picks some)
-	@$(PY) -m clipsim models pull $(WEIGHTS_FOR_TESTS) \
-		|| echo "clipsim: tests that need those weights will be skipped, and will say so" >&2
+	@$(if $(WEIGHTS_FOR_TESTS),$(PY) -m clipsim models pull $(WEIGHTS_FOR_TESTS) >/dev/null || { \
+		echo "clipsim: without them: make test WEIGHTS_FOR_TESTS= ARGS='-m \"not weights\"'" >&2; exit 1; })
 	@$(PY) -m pytest $(ARGS)
 
 lint: $(VENV)/.tests  ## style of the code and of the Dockerfile
