@@ -63,6 +63,10 @@ class Store(Protocol):
         """Features by id."""
         ...
 
+    def modality_sets(self, community: str = HOME) -> frozenset[frozenset[Modality]]:
+        """Which modalities the community's clips have: every combination that occurs."""
+        ...
+
     def fingerprints(self, ids: Sequence[str]) -> dict[str, NDArray[np.uint32]]:
         """Fingerprints by id."""
         ...
@@ -121,8 +125,11 @@ def search(
         if seed.id not in embedded:
             raise NotTrained(f"“{seed.title[:80]}” has no place among the others yet.")
         comparison = Comparison(embedded[seed.id], fusion, by, weights)
-        collection = index.name(fusion_id, community)
-        rounds = _fetched(library, index, collection, fusion_id, comparison, k)
+        if comparison.bounded:
+            rounds = _fetched(library, index, fusion_id, community, comparison, k)
+        else:
+            ids, matrix = library.embeddings(fusion_id, community)
+            rounds = iter([_Round(comparison.score(dict(zip(ids, matrix, strict=True))), None)])
     else:
         rounds = iter([_Round(_scanned(library, fusion, seed, by, weights, community), None)])
     chosen: list[tuple[Clip, Scored]] = []
@@ -174,28 +181,22 @@ class _Round:
 
 
 def _fetched(
-    library: Store, index: Nearest, collection: str, fusion_id: str, comparison: Comparison, k: int
+    library: Store, index: Nearest, fusion_id: str, community: str, comparison: Comparison, k: int
 ) -> Iterator[_Round]:
-    """More and more candidates, until all are fetched.
-
-    The index ranks by the cosine of whole embeddings, in which a modality that is missing here or there counts as zero.
-    How far that falls short of the similarity depends only on which modalities a clip has, so the worst such factor
-    among the clips seen bounds those to come.
-    """
+    """More and more candidates, until all are fetched. See `Comparison.stretch` for the horizon."""
+    collection = index.name(fusion_id, community)
+    stretch = max((comparison.stretch(present) for present in library.modality_sets(community)), default=1.0)
     count = max(LEAST, 10 * k)
     scored: dict[str, Scored] = {}
-    stretch = comparison.stretch
     while True:
         nearest = index.query(collection, comparison.probe, count)
         fresh = [clip_id for clip_id, _ in nearest if clip_id not in scored]
-        for one in comparison.score(library.vectors(fusion_id, fresh)):
-            scored[one.id] = one
-            stretch = max(stretch, one.stretch)
+        scored.update((one.id, one) for one in comparison.score(library.vectors(fusion_id, fresh)))
         ranked = sorted(scored.values(), key=lambda one: (-one.similarity, one.id))
         if len(nearest) < count:
             yield _Round(ranked, None, count)
             return
-        yield _Round(ranked, nearest[-1][1] * stretch, count)
+        yield _Round(ranked, max(0.0, nearest[-1][1]) * stretch, count)
         count *= GROWTH
 
 
@@ -249,6 +250,8 @@ class _Picker:
         chosen: list[tuple[Clip, Scored]] = []
         artists: Counter[str] = Counter()
         for clip, one in self._read(ranked):
+            if not set(clip.modalities) & set(self._seed.modalities):
+                continue  # they share no sense to be compared by: a cosine of zero is no similarity
             artist = artist_key(clip.artist)
             if artist and self._per_artist and artists[artist] >= self._per_artist:
                 continue

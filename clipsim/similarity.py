@@ -8,7 +8,7 @@ as zero, and other weights, or one modality alone, need no other index.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,19 +30,17 @@ class Blocks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A candidate's similarity, and by modality; `stretch`: how far the index's cosine may fall short of it."""
+    """A candidate's similarity, and by modality."""
 
     id: str
     similarity: float
     by: dict[Modality, float]
-    stretch: float = 1.0
 
 
 class Comparison:
     """A query's embedding, ready to be compared with others'.
 
-    `probe` is what to ask the index for, float32 (n,), unit length. `stretch` times the cosine of the probe and a
-    candidate like the query is the similarity.
+    `probe` is what to ask the index for, float32 (n,), unit length. See `stretch` for what the index's answer is worth.
     """
 
     def __init__(self, query: Vector, fusion: Blocks, by: By = "all", weights: Mapping[Modality, float] | None = None):
@@ -67,10 +65,25 @@ class Comparison:
             probe = np.zeros_like(self._query)
             for modality, weight in present.items():
                 probe[self._blocks[modality]] = weight * self._query[self._blocks[modality]]
-        length = float(np.linalg.norm(probe))
-        self._length = length
-        self.stretch = 1.0 if self._plain else length / sum(self._weights.values())
-        self.probe: Vector = (probe / length).astype(np.float32)
+        self._length = float(np.linalg.norm(probe))
+        self.probe: Vector = (probe / self._length).astype(np.float32)
+        # Only late fusion gives every clip with the same modalities blocks of the same lengths.
+        self.bounded = self._plain or fusion.method == "standard"
+
+    def stretch(self, modalities: Collection[Modality]) -> float:
+        """How many times the cosine of the probe and a clip is their similarity, for a clip that has these modalities.
+
+        The index ranks by that cosine, in which a missing modality counts as zero. The factor depends on the modalities
+        only (where `bounded`); 0 for a clip with nothing to compare by. What the query itself lacks is taken to weigh
+        as much as all that it has, so that the factor is too large rather than too small.
+        """
+        if self._plain:
+            return 1.0
+        both = sum(weight for modality, weight in self._weights.items() if modality in modalities)
+        whole = sum(
+            self._lengths[m] ** 2 if self._lengths.get(m, 0.0) > TINY else 1.0 for m in modalities if m in self._blocks
+        )
+        return self._length * whole**0.5 / both if both else 0.0
 
     def score(self, candidates: Mapping[str, Vector]) -> list[Scored]:
         """The candidates' similarities in float64, best first (equals by id); those with nothing in common left out."""
@@ -79,7 +92,6 @@ class Comparison:
             return []
         matrix = np.array([candidates[clip_id] for clip_id in ids], np.float64)
         cosines: dict[Modality, NDArray[np.float64]] = {}
-        ratios: dict[Modality, NDArray[np.float64]] = {}
         for modality, block in self._blocks.items():
             if self._lengths[modality] > TINY:
                 lengths = np.linalg.norm(matrix[:, block], axis=1)
@@ -87,8 +99,7 @@ class Comparison:
                 there = lengths > TINY
                 cosines[modality] = np.full(len(ids), np.nan)
                 cosines[modality][there] = inner[there] / (lengths[there] * self._lengths[modality])
-                ratios[modality] = lengths / self._lengths[modality]
-        total, stretch = self._totals(matrix, cosines, ratios)
+        total = self._totals(matrix, cosines)
         scored = [
             Scored(
                 clip_id,
@@ -98,7 +109,6 @@ class Comparison:
                     for m, values in cosines.items()
                     if values[row] == values[row]
                 },
-                float(stretch[row]),
             )
             for row, clip_id in enumerate(ids)
             if np.isfinite(total[row])
@@ -106,25 +116,16 @@ class Comparison:
         return sorted(scored, key=lambda one: (-one.similarity, one.id))
 
     def _totals(
-        self,
-        matrix: NDArray[np.float64],
-        cosines: Mapping[Modality, NDArray[np.float64]],
-        ratios: Mapping[Modality, NDArray[np.float64]],
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        if self._plain:
-            lengths = np.linalg.norm(matrix, axis=1) * np.linalg.norm(self._query)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                return (matrix @ self._query) / lengths, np.ones(len(matrix))
-        both = np.zeros(len(matrix))  # weight of what query and candidate both have
-        total = np.zeros(len(matrix))
-        ratio = np.zeros(len(matrix))
-        for modality, weight in self._weights.items():
-            shared = ~np.isnan(cosines[modality])
-            both += weight * shared
-            total += weight * np.nan_to_num(cosines[modality])
-            ratio = np.maximum(ratio, ratios[modality] * shared)
+        self, matrix: NDArray[np.float64], cosines: Mapping[Modality, NDArray[np.float64]]
+    ) -> NDArray[np.float64]:
         with np.errstate(divide="ignore", invalid="ignore"):
-            return total / both, self._length / (ratio * both)
+            if self._plain:
+                return (matrix @ self._query) / (np.linalg.norm(matrix, axis=1) * np.linalg.norm(self._query))
+            both, total = np.zeros(len(matrix)), np.zeros(len(matrix))
+            for modality, weight in self._weights.items():
+                both += weight * ~np.isnan(cosines[modality])
+                total += weight * np.nan_to_num(cosines[modality])
+            return total / both  # nothing in common: not a number
 
 
 def separable(fusion: Blocks, by: By, weights: Mapping[Modality, float] | None) -> bool:

@@ -42,7 +42,7 @@ AFTER_LIVE = frozenset({
 })
 # fmt: on
 
-_BRACKETS = re.compile(r"[(\[{【「]([^()\[\]{}【】「」]*)[)\]}】」]")
+_BRACKETS = re.compile(r"[(\[{【「]([^()\[\]{}【】「」]*)(?:[)\]}】」]|$)")
 _PARTS = re.compile(r"\s+(?:[-–—]+|\|+|//)\s+")
 _WORD_TAIL = re.compile(
     r"\s+(?:official (?:music |lyrics? )?(?:video|audio)|official|(?:music|lyrics?) video|with lyrics|hd|hq|4k|mv)$"

@@ -8,7 +8,7 @@ from collections import Counter
 from clipsim.titles import fold
 
 MOST_WORDS = 10  # of one clip's lyrics
-SHORTEST_WORD = 3  # letters
+SHORTEST_WORD = 3  # letters; of Korean, whose letters are syllables, 2
 LONGEST_WORD = 24
 LONGEST_LYRICS = 50_000  # characters that are looked at
 
@@ -90,7 +90,8 @@ def words(lyrics: str, language: str | None = None) -> tuple[str, ...]:
     count: Counter[str] = Counter()  # keeps the order of first sight, which breaks ties
     for found in _WORD.findall(lyrics[:LONGEST_LYRICS].casefold()):
         word = found.replace("’", "'").removesuffix("'s")
-        if SHORTEST_WORD <= len(word) <= LONGEST_WORD and word not in stop and fold(word) not in stop:
+        shortest = SHORTEST_WORD - ("가" <= word[0] <= "힣")
+        if shortest <= len(word) <= LONGEST_WORD and word not in stop and fold(word) not in stop:
             count[word] += 0 if _UNSPACED.search(word) else 1
     return tuple(word for word, times in count.most_common(MOST_WORDS) if times)
 
