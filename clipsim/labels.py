@@ -24,6 +24,7 @@ MOST_WORDS = 4
 LONGEST = 24  # letters of a word: a longer one is a link or a joke
 COMMON = 0.2  # share of a cluster's clips that a term must hold for, to name it
 LIFT = 1.1  # times as frequent as in all clips: what is as frequent everywhere sets nothing apart
+MORE = ("More", "Further", "Other")  # of what another cluster is named after already
 NOTHING = "Mixed clips"  # where the clips say nothing of themselves
 
 # musicnn's tags (Million Song Dataset) and common genres that describe, and the adjective to use; all else is a noun.
@@ -171,6 +172,9 @@ def _names(terms: Sequence[_Term]) -> Iterator[str]:
     for artist in artists:
         for head in [*heads[:1], "clips"]:
             yield _sentence(f"{_noun(head)} like {artist.title()}")
+    for head in heads:
+        for more in MORE:
+            yield f"{more} {_noun(head)}"
     yield NOTHING
     number = 2
     while True:
