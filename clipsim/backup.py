@@ -223,10 +223,9 @@ def _migrate(file: Path) -> None:
             # Another library from now on: on a shared Chroma server the old one may live on under its own id.
             new = tables.meta.update().where(tables.meta.c.key == "library").values(value=secrets.token_hex(4))
             connection.execute(new)
-        with engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=DELETE")  # one file, no log beside it
     finally:
         engine.dispose()
+    _one_file(file)
 
 
 def _clips(url: str, file: Path | None) -> int:
@@ -256,17 +255,16 @@ def _copy_out(library: Library, target: Path) -> None:
             assert isinstance(driver, sqlite3.Connection)
             with closing(sqlite3.connect(target)) as copy:
                 driver.backup(copy)
-                copy.execute("PRAGMA journal_mode=DELETE")
+        _one_file(target)
         return
     engine = connect(f"sqlite:///{target}")
     try:
         upgrade(engine)
         with library.read() as source, Database(engine, target.parent).write() as sink:
             _copy_rows(source, sink)
-        with engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=DELETE")
     finally:
         engine.dispose()
+    _one_file(target)
 
 
 def _copy_in(file: Path, url: str) -> None:
@@ -290,6 +288,12 @@ def _copy_rows(source: sa.Connection, sink: sa.Connection) -> None:
         found = source.execution_options(yield_per=ROWS).execute(sa.select(table))
         for part in found.partitions():
             sink.execute(table.insert(), [dict(row._mapping) for row in part])
+
+
+def _one_file(file: Path) -> None:
+    """Fold the write-ahead log in, so that the file is all there is."""
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
 
 
 def _digest(file: Path) -> str:
