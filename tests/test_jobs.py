@@ -21,9 +21,8 @@ def library(tmp_path: Path) -> Iterator[Library]:
 
 
 def test_a_job_is_on_the_disk_before_its_answer(library: Library, tmp_path: Path) -> None:
-    job = Jobs(library).accept(
-        "https://youtu.be/x", community="guild", requester="me", reply={"channel": 1, "é": [None]}
-    )
+    reply = {"channel": 1, "é": [None]}
+    job = Jobs(library).accept("https://youtu.be/x", community="guild", requester="me", reply=reply)
     # read by another connection, as after a crash
     other = sqlite3.connect(tmp_path / "library.sqlite")
     assert other.execute("SELECT source, community, requester, state FROM jobs").fetchall() == [
