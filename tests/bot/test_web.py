@@ -6,13 +6,14 @@ import asyncio
 import html
 import re
 import shutil
-import subprocess
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
@@ -544,21 +545,89 @@ FLAGS = (
 )
 
 
-@pytest.mark.slow
-async def test_a_browser_swaps_the_answer_in_when_it_is_there(serve: Serve, tmp_path: Path) -> None:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
+class Browser:
+    """A page of a headless Chromium, driven through its DevTools socket as a person would: by keys."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket, self.number = socket, 0
+        self.complaints: list[str] = []  # what the page logged: refusals of its policy, errors of its script
+
+    async def __call__(self, method: str, **params: Any) -> Any:
+        self.number += 1
+        await self.socket.send_json({"id": self.number, "method": method, "params": params})
+        while True:
+            message = await self.socket.receive_json(timeout=30)
+            if message.get("method") == "Log.entryAdded":
+                self.complaints.append(message["params"]["entry"]["text"])
+            if message.get("id") == self.number:
+                return message.get("result")  # an error where the page has changed meanwhile
+
+    async def text(self) -> str:
+        root = await self("DOM.getDocument", depth=0)
+        found = root and await self("DOM.getOuterHTML", nodeId=root["root"]["nodeId"])
+        return text_of(found["outerHTML"]) if found else ""
+
+    async def shows(self, wanted: str) -> str:
+        text = ""
+        for _ in range(300):
+            if wanted in (text := await self.text()):
+                return text
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"the browser never showed {wanted!r}, but {text!r}; {self.complaints}")
+
+
+@pytest.fixture
+async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
         pytest.skip("no chromium on PATH: the page was not looked at in a browser")
+    profile = tmp_path / "profile"
+    flags = (*FLAGS, f"--user-data-dir={profile}", "--remote-debugging-port=0", "about:blank")
+    silent = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(chromium, *flags, stdout=silent, stderr=silent)
+    try:
+        port = await asyncio.to_thread(_port, profile / "DevToolsActivePort")
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"http://127.0.0.1:{port}/json/list") as response:
+                pages = [target for target in await response.json() if target["type"] == "page"]
+            async with session.ws_connect(pages[0]["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+                page = Browser(socket)
+                await page("Log.enable")
+                yield page
+    finally:
+        process.kill()
+        await process.wait()
+
+
+def _port(file: Path) -> int:
+    for _ in range(300):
+        if file.exists() and (lines := file.read_text().split()):
+            return int(lines[0])
+        time.sleep(0.1)
+    raise AssertionError("chromium did not start")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("javascript", [True, False])
+async def test_a_person_pastes_a_link_in_a_browser(serve: Serve, browser: Browser, javascript: bool) -> None:
     served = await serve(*CLIPS)
     served.shelf.gate.clear()
-    job = await served.ask(LINK, 202, wait=False)
-    command = [browser, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=20000", "--dump-dom"]
-    address = str(served.client.make_url(job["page"]))
-    process = await asyncio.create_subprocess_exec(*command, address, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    await asyncio.sleep(1.5)  # let it load the progress page first
+    await browser("Emulation.setScriptExecutionDisabled", value=not javascript)
+    await browser("Page.navigate", url=str(served.client.make_url("/")))
+    await browser.shows("Newest in the library")
+    root = (await browser("DOM.getDocument", depth=0))["root"]["nodeId"]
+    field = await browser("DOM.querySelector", nodeId=root, selector="#source")
+    await browser("DOM.focus", nodeId=field["nodeId"])
+    await browser("Input.insertText", text=LINK)
+    for kind in ("keyDown", "keyUp"):
+        await browser(
+            "Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", windowsVirtualKeyCode=13, text="\r"
+        )
+    await browser.shows("On it")
+    assert served.shelf.asked == [LINK]
     served.shelf.gate.set()
-    out, _ = await asyncio.wait_for(process.communicate(), 90)
-    text = text_of(out.decode())
-    assert "Most similar" in text
+    text = await browser.shows("Most similar")
     assert "Slower Guitar" in text
     assert "On it" not in text
+    complaints = [text for text in browser.complaints if "ERR_NAME_NOT_RESOLVED" not in text]  # thumbnails: no network
+    assert complaints == []
