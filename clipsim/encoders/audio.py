@@ -32,6 +32,7 @@ ZERO = 1e-10  # librosa: a sample this near zero counts as zero, and crosses not
 AMIN = 1e-10  # librosa: power is taken for at least this before its decibels
 TOP_DB = 80.0  # dB; librosa: the quietest counts as this far below the loudest
 PERCENTILE = 75.0
+MAX_PEAK = 1e5  # full scale is 1; above about a million the square of a power leaves single precision
 CHUNK = 1024  # frames transformed at once, which bounds the memory
 
 _SERIES = (
@@ -96,7 +97,7 @@ def extract(waveform: Vector, sample_rate: int = SAMPLE_RATE) -> Vector:
         vector[at : at + table.size] = table.ravel()
         at += table.size
     if not np.isfinite(vector).all():
-        raise EncoderError("The sound cannot be measured: its samples are far out of range.", hint="")
+        raise EncoderError("The sound cannot be measured.")
     return vector
 
 
@@ -106,6 +107,8 @@ def _checked(waveform: Vector, sample_rate: int) -> Vector:
         raise EncoderError(f"The sound must be one channel, not of shape {y.shape}.", hint="")
     if not np.isfinite(y).all():
         raise EncoderError("The sound has samples that are no numbers.", hint="")
+    if np.abs(y).max(initial=0.0) > MAX_PEAK:
+        raise EncoderError("The sound has samples that are far out of range.", hint="")
     if sample_rate != SAMPLE_RATE:
         import librosa
 
