@@ -21,6 +21,9 @@ out = Console(highlight=False, soft_wrap=False)
 err = Console(stderr=True, highlight=False)
 
 ROUND = 6  # decimals of a similarity in JSON
+SHOWN = 10  # members of a cluster that are listed
+SENSES = {"audio": "sound", "video": "look", "lyrics": "words"}
+QUALITY = {"silhouette": "silhouette", "nmi": "NMI with genres"}  # that people are told; --json has all
 
 
 def document(value: Any) -> None:
@@ -117,57 +120,59 @@ def clustering(found: Clustering) -> JSON:
     }
 
 
-# Tables
+# For people: a line that matters, then what there is to say about it, so that no terminal is too narrow
 
 
 def print_added(rows: Iterable[JSON]) -> None:
     """`clipsim add` for people."""
-    table = Table("clip", "title", "heard, seen, read", "sounds like", "looks like", box=None, pad_edge=False)
     for row in rows:
         if row["status"] == "failed":
             continue
-        known = " (known)" if row["status"] == "known" else ""
-        table.add_row(
-            row["id"],
-            plain(named(row["title"], row["artist"]) + known),
-            ", ".join(row["modalities"]) + (f", {row['tempo']:.0f} bpm" if row["tempo"] else ""),
-            ", ".join(label["label"] for label in row["tags"][:3]),
-            ", ".join(label["label"] for label in row["classes"][:2]),
-        )
-    if table.row_count:
-        out.print(table)
+        line(f"{row['status']:>5}  ", named(row["title"], row["artist"]), f"  {row['id']}")
+        found = [SENSES[name] for name in row["modalities"]]
+        about = [" and ".join(", ".join(found).rsplit(", ", 1))]
+        if row["tempo"]:
+            about.append(f"{row['tempo']:.0f} bpm")
+        about += [", ".join(label["label"] for label in row[kind][:3]) for kind in ("tags", "classes") if row[kind]]
+        line("       ", " · ".join(about), style="dim")
 
 
 def print_answer(found: Answer) -> None:
     """`clipsim similar` for people."""
     where = f" · {found.cluster.label}" if found.cluster else ""
-    out.print(plain(f"Like {named(found.query.title, found.query.artist)}{where}", "bold"))
-    table = Table("", "similar", "title", "sound", "look", "words", "cluster", "why", box=None, pad_edge=False)
+    line("Like ", named(found.query.title, found.query.artist), where, style="bold")
     for result in found.results:
-        table.add_row(
-            str(result.rank),
-            f"{result.similarity:.3f}",
-            plain(named(result.clip.title, result.clip.artist)),
-            *(f"{result.by[name]:.2f}" if name in result.by else "·" for name in MODALITIES),
-            plain(result.cluster.label if result.cluster else ""),
-            plain(result.why),
-        )
-    if found.results:
-        out.print(table)
-    else:
+        line(f"{result.rank:3}  {result.similarity:6.3f}  ", named(result.clip.title, result.clip.artist))
+        by = ", ".join(f"{SENSES[name]} {result.by[name]:.2f}" for name in MODALITIES if name in result.by)
+        where = f" · {result.cluster.label}" if result.cluster else ""
+        line("             ", f"{by}{where} · {result.why}", style="dim")
+        if result.clip.url:
+            line("             ", result.clip.url, style="dim")
+    if not found.results:
         out.print("Nothing to compare with yet: add more clips.")
 
 
 def print_clustering(found: Clustering) -> None:
     """`clipsim cluster` for people."""
-    quality = ", ".join(f"{name} {value:.3f}" for name, value in found.quality.items())
-    out.print(plain(f"{len(found.clusters)} clusters by {found.method}" + (f" · {quality}" if quality else ""), "bold"))
+    told = [
+        f"{name.upper() if name == 'nmi' else name} {found.quality[name]:.2f}"
+        for name in QUALITY
+        if name in found.quality
+    ]
+    count = f"{len(found.clusters)} cluster{'s' if len(found.clusters) != 1 else ''}"
+    line("", f"{count} by {found.method}" + (f" · {', '.join(told)}" if told else ""), style="bold")
     for cluster in found.clusters:
-        out.print(plain(f"\n{cluster.id}  {cluster.label} ({cluster.size})", "bold"))
-        for clip in cluster.members[:10]:
-            out.print(plain(f"     {named(clip.title, clip.artist)}"))
-        if cluster.size > 10:
-            out.print(f"     … and {cluster.size - 10} more")
+        out.print()
+        line("", f"{cluster.id:2}  {cluster.label} ({cluster.size})", style="bold")
+        for clip in cluster.members[:SHOWN]:
+            line("      ", named(clip.title, clip.artist))
+        if cluster.size > SHOWN:
+            line("      ", f"… and {cluster.size - SHOWN} more")
+
+
+def line(before: str, text: str, after: str = "", style: str = "") -> None:
+    """Print one line; `text` is a stranger's."""
+    out.print(Text(before, style=style) + plain(text, style) + Text(after, style="dim"), soft_wrap=True)
 
 
 def print_health(rows: Iterable[Health]) -> None:
