@@ -446,7 +446,7 @@ async def test_hostile_titles_stay_text(serve: Serve) -> None:
     bad = replace(
         clip(6, HOSTILE, genre=HOSTILE),
         artist=HOSTILE,
-        url="javascript:alert(3)",
+        url="javascript://x/%0aalert(3)",
         thumbnail='http://plain.example/x.png" onload="alert(4)',
         tags=(Label(HOSTILE, 0.5),),
         words=(HOSTILE,),
@@ -631,3 +631,6 @@ async def test_a_person_pastes_a_link_in_a_browser(serve: Serve, browser: Browse
     assert "On it" not in text
     complaints = [text for text in browser.complaints if "ERR_NAME_NOT_RESOLVED" not in text]  # thumbnails: no network
     assert complaints == []
+    await browser("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=1, mobile=True)
+    size = (await browser("Page.getLayoutMetrics"))["cssContentSize"]
+    assert size["width"] == 360  # nothing sticks out of a phone
