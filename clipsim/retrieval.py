@@ -23,9 +23,10 @@ from clipsim.similarity import Comparison, Scored, effective, modal_mean, separa
 from clipsim.titles import artist_key, song
 
 LEAST = 50  # candidates fetched at first, and at least ten for each result
+BATCH = 500  # clips whose vectors are read at once, where all are
 GROWTH = 4  # times as many at each further fetch
 MOST = 3200  # candidates fetched for the sake of exactness alone; to fill a list, as many as there are
-PAGE = 50  # candidates whose metadata is read at once
+PAGE = 20  # candidates whose metadata is read at once
 SAME_SECONDS, SAME_SHARE = 3.0, 0.02  # durations that differ by less than either belong to one recording, perhaps
 
 
@@ -125,7 +126,7 @@ def search(
         if seed.id not in embedded:
             raise NotTrained(f"“{seed.title[:80]}” has no place among the others yet.")
         comparison = Comparison(embedded[seed.id], fusion, by, weights)
-        if comparison.bounded:
+        if comparison.bounded or (comparison.plain and len(library.modality_sets(community)) <= 1):
             rounds = _fetched(library, index, fusion_id, community, comparison, k)
         else:
             ids, matrix = library.embeddings(fusion_id, community)
@@ -211,8 +212,8 @@ def _scanned(
         raise MissingModality(None if by == "all" else f"That clip has no {by} to compare by.")
     scored = []
     ids = library.ids(community)
-    for start in range(0, len(ids), 10 * PAGE):
-        for clip_id, theirs in _modal(library, fusion, ids[start : start + 10 * PAGE]).items():
+    for start in range(0, len(ids), BATCH):
+        for clip_id, theirs in _modal(library, fusion, ids[start : start + BATCH]).items():
             total, _ = modal_mean(wanted, theirs, asked)
             if total is not None:
                 scored.append(Scored(clip_id, total, modal_mean(mine, theirs, asked)[1]))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from math import isfinite, isnan
 from typing import Protocol
 
 import numpy as np
@@ -52,11 +53,11 @@ class Comparison:
         self._query = np.asarray(query, np.float64)
         self._blocks = fusion.blocks or {}
         self._lengths = {m: float(np.linalg.norm(self._query[block])) for m, block in self._blocks.items()}
-        # Without blocks, or where their lengths are no weights, the plain cosine is what the method means.
-        self._plain = fusion.method != "standard" and by == "all" and weights is None
+        # Without blocks, or where their lengths are no weights, the cosine of the embeddings is what the method means.
+        self.plain = fusion.method != "standard" and by == "all" and weights is None
         probe = self._query
         self._weights: dict[Modality, float] = {}
-        if not self._plain:
+        if not self.plain:
             asked = effective(by, weights)
             present = {m: asked[m] for m, length in self._lengths.items() if length > TINY and asked[m] > 0}
             if not present:
@@ -67,8 +68,9 @@ class Comparison:
                 probe[self._blocks[modality]] = weight * self._query[self._blocks[modality]]
         self._length = float(np.linalg.norm(probe))
         self.probe: Vector = (probe / self._length).astype(np.float32)
-        # Only late fusion gives every clip with the same modalities blocks of the same lengths.
-        self.bounded = self._plain or fusion.method == "standard"
+        # Only late fusion gives every clip with the same modalities blocks of the same lengths, and only a cosine that
+        # leaves no columns out is the index's own: so `raw` is bounded only where all clips have the same modalities.
+        self.bounded = fusion.method == "standard" or (self.plain and not self._blocks)
 
     def stretch(self, modalities: Collection[Modality]) -> float:
         """How many times the cosine of the probe and a clip is their similarity, for a clip that has these modalities.
@@ -77,7 +79,7 @@ class Comparison:
         only (where `bounded`); 0 for a clip with nothing to compare by. What the query itself lacks is taken to weigh
         as much as all that it has, so that the factor is too large rather than too small.
         """
-        if self._plain:
+        if self.plain:
             return 1.0
         both = sum(weight for modality, weight in self._weights.items() if modality in modalities)
         whole = sum(
@@ -99,19 +101,12 @@ class Comparison:
                 there = lengths > TINY
                 cosines[modality] = np.full(len(ids), np.nan)
                 cosines[modality][there] = inner[there] / (lengths[there] * self._lengths[modality])
-        total = self._totals(matrix, cosines)
+        total = np.clip(self._totals(matrix, cosines), -1.0, 1.0).tolist()
+        shown = {modality: np.clip(of, -1.0, 1.0).tolist() for modality, of in cosines.items()}
         scored = [
-            Scored(
-                clip_id,
-                float(np.clip(total[row], -1.0, 1.0)),
-                {
-                    m: float(np.clip(values[row], -1.0, 1.0))
-                    for m, values in cosines.items()
-                    if values[row] == values[row]
-                },
-            )
+            Scored(clip_id, total[row], {m: of[row] for m, of in shown.items() if not isnan(of[row])})
             for row, clip_id in enumerate(ids)
-            if np.isfinite(total[row])
+            if isfinite(total[row])
         ]
         return sorted(scored, key=lambda one: (-one.similarity, one.id))
 
@@ -119,13 +114,25 @@ class Comparison:
         self, matrix: NDArray[np.float64], cosines: Mapping[Modality, NDArray[np.float64]]
     ) -> NDArray[np.float64]:
         with np.errstate(divide="ignore", invalid="ignore"):
-            if self._plain:
-                return (matrix @ self._query) / (np.linalg.norm(matrix, axis=1) * np.linalg.norm(self._query))
+            if self.plain:
+                return (matrix @ self._query) / self._shared_lengths(matrix)
             both, total = np.zeros(len(matrix)), np.zeros(len(matrix))
             for modality, weight in self._weights.items():
                 both += weight * ~np.isnan(cosines[modality])
                 total += weight * np.nan_to_num(cosines[modality])
             return total / both  # nothing in common: not a number
+
+    def _shared_lengths(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Product of the two lengths, over the modalities that both have where the embedding keeps them apart."""
+        if not self._blocks:
+            return np.linalg.norm(matrix, axis=1) * np.linalg.norm(self._query)
+        mine, theirs = np.zeros(len(matrix)), np.zeros(len(matrix))
+        for modality, block in self._blocks.items():
+            squares = (matrix[:, block] ** 2).sum(axis=1)
+            both = (squares > TINY**2) & (self._lengths[modality] > TINY)
+            mine += both * self._lengths[modality] ** 2
+            theirs += both * squares
+        return np.sqrt(mine * theirs)  # nothing in common: zero, and so not a number above
 
 
 def separable(fusion: Blocks, by: By, weights: Mapping[Modality, float] | None) -> bool:
