@@ -95,7 +95,7 @@ def restore(
         from clipsim.backup import restore as put_back
 
         settings = settings_of(data)
-        await asyncio.to_thread(put_back, file, settings.data, replace=replace)
+        await asyncio.to_thread(put_back, file, settings.data, replace=replace, database=settings.database)
         async with library(data, any_encoders=True) as sim:
             await sim.audit()
             count = await sim.count()
