@@ -27,8 +27,8 @@ DECK = 9  # clusters in the deck
 ELBOW = (3, 5, 7, 9, 11)  # numbers of clusters that the deck compared
 FEWEST = 6  # clips: below that, one cluster
 PER_CLUSTER = 3  # clips that a cluster should have on average, at least
+COARSEST = 1 / 3  # times the root of the clips, at least: the silhouette of music is best at two, loud and quiet
 MOST = 20  # clusters that an automatic choice makes at most: more than that nobody reads
-NEARLY = 0.9  # of the best silhouette: the finest grouping that is nearly as good is the one that says most
 STAY = 0.85  # of the best silhouette: a grouping that is in use stays while it is that good
 BETTER = 0.95  # of the inertia: a fresh start replaces a continued one only if it gets below this share of it
 KEEP = 0.5  # overlap (Jaccard, over clips that were there before) from which a cluster is the same as before
@@ -153,7 +153,7 @@ def _assign(rows: Matrix, n: Number, before: Assigned) -> Assigned:
 
 
 def _choose(rows: Matrix, distinct: int, before: Assigned) -> int:
-    """How many clusters: the finest grouping that is nearly as good as the best, or the one in use if good enough."""
+    """How many clusters: as many as have the best silhouette, or as there are now if that is nearly as good."""
     from sklearn.metrics import silhouette_score
 
     if len(rows) < FEWEST or distinct < 2:
@@ -163,10 +163,11 @@ def _choose(rows: Matrix, distinct: int, before: Assigned) -> int:
         sample = np.sort(np.random.default_rng(SEED).choice(len(rows), SAMPLE, replace=False))
     some, earlier = rows[sample], before[sample]
     most = min(MOST, distinct, max(2, len(some) // PER_CLUSTER))
+    fewest = min(most, max(2, int(len(rows) ** 0.5 * COARSEST)), MOST // 2)
     apart = np.clip(1 - some @ some.T, 0, None)
     np.fill_diagonal(apart, 0)
     scores = {}
-    for number in range(2, most + 1):
+    for number in range(fewest, most + 1):
         found = _kmeans(some, number, earlier)
         if 1 < len(np.unique(found)) < len(some):
             scores[number] = float(silhouette_score(apart, found, metric="precomputed"))
@@ -176,7 +177,7 @@ def _choose(rows: Matrix, distinct: int, before: Assigned) -> int:
     current = len(np.unique(before[before >= 0]))
     if scores.get(current, 0.0) >= STAY * best:
         return current
-    return max(number for number, score in scores.items() if score >= NEARLY * best)
+    return max(scores, key=lambda number: (scores[number], -number))
 
 
 def _kmeans(rows: Matrix, number: int, before: Assigned | None = None, starts: int = TRIES) -> Assigned:

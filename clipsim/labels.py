@@ -22,7 +22,9 @@ from clipsim.model import Clip
 
 MOST_WORDS = 4
 LONGEST = 24  # letters of a word: a longer one is a link or a joke
-COMMON = 0.2  # share of a cluster's clips that a term must hold for, to name it
+COMMON = 0.25  # share of a cluster's clips that a term must hold for, to name it
+TYPICAL = 0.4  # the same for a trait, which says something of every clip
+CLEAR = 0.4  # of the clip's best score of that kind, from which a term holds for the clip
 LIFT = 1.1  # times as frequent as in all clips: what is as frequent everywhere sets nothing apart
 MORE = ("More", "Further", "Other")  # of what another cluster is named after already
 NOTHING = "Mixed clips"  # where the clips say nothing of themselves
@@ -124,10 +126,14 @@ def _terms(members: Sequence[NDArray[np.intp]], documents: Sequence[Mapping[str,
     holds: list[Counter[str]] = [Counter() for _ in members]
     for each, rows in enumerate(members):
         for row in rows:
+            best: dict[str, float] = {}
+            for term, weight in documents[row].items():
+                kind = term.partition(":")[0]
+                best[kind] = max(best.get(kind, 0.0), weight)
             for term, weight in documents[row].items():
                 if ":" in term and weight > 0:
                     sums[each][term] += weight
-                    holds[each][term] += 1
+                    holds[each][term] += weight >= CLEAR * best[term.partition(":")[0]]
     found: list[list[_Term]] = [[] for _ in members]
     for kind in sorted({term.partition(":")[0] for counter in sums for term in counter}):
         own = [{term: weight for term, weight in counter.items() if term.startswith(f"{kind}:")} for counter in sums]
@@ -150,7 +156,8 @@ def _names(terms: Sequence[_Term]) -> Iterator[str]:
     common = [term for term in terms if term.share >= COMMON]
     apart = [term for term in common if term.lift >= LIFT] or common
     heads = _texts([term for term in apart if _is_head(term)] or [term for term in common if _is_head(term)])
-    traits = _texts([term for term in apart if term.kind == "tag" and term.text in TRAITS])
+    typical = [term for term in apart if term.share >= TYPICAL]
+    traits = _texts([term for term in typical if term.kind == "tag" and term.text in TRAITS])
     topics = _texts([term for term in apart if term.kind == "action"])
     topics += _texts([term for term in apart if term.kind == "word"])
     artists = [t.text for t in terms if t.kind == "artist" and len(t.text.split()) <= 2]

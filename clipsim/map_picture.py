@@ -14,6 +14,7 @@ from clipsim.map import Scene, Theme, name
 
 INCHES, DPI = (12.8, 9.0), 150
 PANEL = 0.76  # share of the width that the dots have; the legend has the rest
+FLATTEST, MARGIN = 0.55, 1.12  # a flat map is stretched, but not by over two; room at the rim
 TITLES = 40  # titles that are written beside dots, at most
 LONGEST = 32  # characters of a title
 GLOW = np.linspace(20, 90, 8) ** 2 / 2  # areas of the discs that fade into a glow, in square points
@@ -33,8 +34,9 @@ def picture(path: Path, scene: Scene, theme: Theme) -> None:
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.02, 0.03, PANEL - 0.03, 0.88))
     axes.set_axis_off()
-    axes.set_xlim(-1.12, 1.12)
-    axes.set_ylim(-1.12, 1.12)
+    for limit, values in ((axes.set_xlim, scene.points[:, 0]), (axes.set_ylim, scene.points[:, 1])):
+        reach = max(FLATTEST, float(np.abs(values).max(initial=0))) * MARGIN
+        limit(-reach, reach)
     _dots(axes, scene, theme)
     _heading(figure, scene, theme)
     _legend(figure, scene, theme)

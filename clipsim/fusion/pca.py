@@ -38,13 +38,13 @@ class Pca(Fitted):
 
 
 def fit(features: Sequence[Features], preset: Preset) -> Pca:
-    """Fit the components; at least two clips (with one there is no direction: every clip gets the same embedding)."""
+    """Fit the components; at least two clips that differ (else there is no direction: all get the same embedding)."""
     from sklearn.decomposition import PCA
 
     values, present = columns.stack(features, preset)
     standardiser = standardise.fit(values, present, preset)
     standardised = standardiser.transform(values, present).astype(np.float64)
-    if len(features) < 2:
+    if len(features) < 2 or np.ptp(standardised, axis=0).max() < columns.TINY:
         mean = standardised.mean(axis=0) if len(features) else np.zeros(preset.size)
         return Pca(standardiser, len(features), mean.astype(np.float32), np.zeros((0, preset.size), np.float32))
     count = min(EMBEDDING_SIZE, len(features) - 1, preset.size)
