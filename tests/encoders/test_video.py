@@ -107,6 +107,15 @@ def test_same_padding_puts_the_odd_pixel_last() -> None:
     assert pooled.flatten().tolist() == [3, 5, 7, 8]
 
 
+@pytest.mark.parametrize(("inputs", "size"), [(3, 8), (32, 24)])  # one on either side of where torch changes over
+def test_unit_is_torchs_convolution(inputs: int, size: int) -> None:
+    torch.manual_seed(2)
+    unit = i3d.Unit(inputs, 5, (3, 3, 3))
+    x = torch.randn(1, inputs, 6, size, size).to(memory_format=torch.channels_last_3d)
+    with torch.inference_mode():
+        torch.testing.assert_close(unit(x), F.conv3d(x, unit.weight, unit.bias, padding=1).relu(), atol=1e-5, rtol=1e-4)
+
+
 def test_batch_norm_is_folded_into_the_kernel() -> None:
     random = np.random.default_rng(0)
     kernel, shift = random.normal(size=(1, 1, 1, 3, 4)), random.normal(size=4)
