@@ -21,9 +21,12 @@ from clipsim.fusion.base import Fitted, has, modal
 from clipsim.fusion.standardise import Standardiser
 from clipsim.model import EMBEDDING_SIZE, MODALITIES, Features, Matrix, Method, Modality
 
-# Dimensions of the embedding that each modality gets; docs/evaluation.md has the figures behind both tables.
+# Dimensions of the embedding that each modality gets. They lose nothing that can be measured (`python -m benchmarks
+# fusion`): same-artist P@5 from audio is the same from 32 dimensions on, same-genre P@5 from lyrics from 16 on.
 SHARES: dict[Modality, int] = {"audio": 96, "video": 64, "lyrics": 96}
-WEIGHTS: dict[Modality, float] = {"audio": 1.0, "video": 0.5, "lyrics": 0.5}
+# Sound and words count alike: best on songs paired with real lyrics. There is no set of labelled music videos to
+# measure the third on: at a half, pictures that say nothing about the music cost 0.02 P@5, at one they cost 0.05.
+WEIGHTS: dict[Modality, float] = {"audio": 1.0, "video": 0.5, "lyrics": 1.0}
 RANK = 1e-6  # singular values below this share of the largest are rounding
 SEED = 256  # of the directions that complete a basis where clips are few
 
