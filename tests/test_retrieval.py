@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from clipsim.errors import InvalidSetting, MissingModality, NotTrained
+from clipsim.fusion import late
 from clipsim.index import Index
 from clipsim.library import Library
 from clipsim.model import HOME, MODALITIES, Clip, Features, Label, Modality
@@ -90,7 +91,7 @@ def test_the_whole_similarity_is_the_weighted_mean_of_its_parts(mixed) -> None:
     seed = library.get("m000")
     for one in search(library, index, fusion_id, fusion, seed, k=20):
         assert set(one.by) == set(one.clip.modalities) & set(seed.modalities)
-        weights = {"audio": 1.0, "video": 0.5, "lyrics": 0.5}  # clipsim.fusion.late
+        weights = late.WEIGHTS
         mean = sum(weights[m] * one.by[m] for m in one.by) / sum(weights[m] for m in one.by)
         assert one.similarity == pytest.approx(mean, abs=1e-5)
 
