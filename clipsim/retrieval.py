@@ -151,11 +151,15 @@ def search(
 
 
 class Scan:
-    """An exact index over a library's embeddings: for when Chroma cannot be had, and to measure it against."""
+    """An exact index over a library's embeddings: for when Chroma cannot be had, and to measure it against.
+
+    Reads every embedding of a collection once, so make a new one for each search.
+    """
 
     def __init__(self, library: Store) -> None:
         self._library = library
         self._names: dict[str, tuple[str, str]] = {}
+        self._read: dict[str, tuple[list[str], Matrix]] = {}
 
     def name(self, fusion_id: str, community: str) -> str:
         """The name of a collection."""
@@ -164,8 +168,10 @@ class Scan:
         return name
 
     def query(self, name: str, vector: Vector, k: int) -> list[tuple[str, float]]:
-        """The nearest, best first, with cosines; reads every embedding."""
-        ids, matrix = self._library.embeddings(*self._names[name])
+        """The nearest, best first, with cosines."""
+        if name not in self._read:
+            self._read[name] = self._library.embeddings(*self._names[name])
+        ids, matrix = self._read[name]
         if not ids:
             return []
         cosines = matrix @ vector / (np.linalg.norm(matrix, axis=1) * np.linalg.norm(vector))
