@@ -38,7 +38,7 @@ class Owner:
         """
         with typed_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder / LOCK, is_singleton=False)
+            lock = FileLock(folder / LOCK, is_singleton=False, thread_local=False)  # taken and given up by any thread
             try:
                 lock.acquire(timeout=0)
             except Timeout:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,10 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FolderNotWritable):
         Owner.acquire(tmp_path / "file" / "library")
+
+
+def test_what_one_thread_took_another_gives_back(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        held = one.submit(Owner.acquire, tmp_path).result()
+        other.submit(held.release).result()
+        other.submit(Owner.acquire, tmp_path).result().release()
