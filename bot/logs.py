@@ -7,7 +7,7 @@ import sys
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 HIDDEN = "[token]"
-QUIET = ("aiohttp.access", "chromadb", "httpx", "urllib3", "numba", "matplotlib")  # at WARNING, whatever the level
+QUIET = ("aiohttp.access", "alembic", "chromadb", "httpx", "urllib3", "numba", "matplotlib")  # at WARNING at least
 
 
 class Lines(logging.Formatter):
