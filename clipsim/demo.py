@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 RATE = 22050  # Hz
-SECONDS = 6.0
+SECONDS = 6.0  # of sound
+SEEN_SECONDS = 2.6  # of picture: one window of the video encoder, which is what takes the time
 FRAMES_PER_SECOND = 25
 WIDTH, HEIGHT = 160, 120  # pixels
 CLIPS_PER_STYLE = 6
@@ -175,7 +176,7 @@ def _write(path: Path, sound: NDArray[np.float32], frame: Frame, rng: np.random.
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         video.options = {"crf": "26", "preset": "veryfast"}
         audio: Any = container.add_stream("aac", rate=RATE)
-        for number in range(int(SECONDS * FRAMES_PER_SECOND)):
+        for number in range(int(SEEN_SECONDS * FRAMES_PER_SECOND)):
             picture = av.VideoFrame.from_ndarray(frame(number / FRAMES_PER_SECOND, rng), format="rgb24")
             container.mux(video.encode(picture))
         container.mux(video.encode())

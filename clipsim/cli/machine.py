@@ -130,7 +130,9 @@ async def _demo(count: int, data: Path | None, json: bool) -> int:
         show.print_answer(found)
         show.out.print()
     show.print_clustering(clusters)
-    show.out.print(show.plain(f"\nThe map: {picture}\nTry: clipsim --data {folder} similar 'Night Shift'"))
+    show.out.print()
+    show.line("The map: ", str(picture))
+    show.line("Try: ", f"clipsim --data '{folder}' similar 'Night Shift'")
     return 0
 
 
