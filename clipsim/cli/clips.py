@@ -77,7 +77,7 @@ async def _add(given: list[str], about: dict[str, Any], manifest: Path | None, d
     else:
         show.print_added(found)
         if notice:
-            show.err.print(show.plain(notice))
+            show.err.print(show.plain(notice), soft_wrap=True)
     return 1 if any(row["status"] == "failed" for row in found) else 0
 
 
@@ -122,7 +122,7 @@ def similar(
             return 0
         show.print_answer(found)
         if found.notice:
-            show.err.print(show.plain(found.notice))
+            show.err.print(show.plain(found.notice), soft_wrap=True)
         return 0
 
     run(work())
