@@ -1,8 +1,11 @@
+import csv
+
 import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
 
 from clipsim.encoders import PRESETS
+from clipsim.encoders.audio import NAMES
 from clipsim.errors import LibraryCorrupt, LibraryMismatch
 from clipsim.fusion import columns, standardise
 from clipsim.model import Features
@@ -103,3 +106,23 @@ def test_the_presets_have_the_columns_of_the_deck():
         "video": slice(0, 400),
         "lyrics": slice(857, 1625),
     }
+
+
+def test_the_measured_prior_is_small_whole_and_of_the_presets_encoders():
+    assert standardise.PRIOR.stat().st_size < 50_000
+    prior = standardise._measured()
+    sizes = {part.encoder: part.size for part in PRESETS["standard"].parts}
+    assert set(prior) == {"librosa", "musicnn", "mpnet"}
+    for encoder, (mean, scale) in prior.items():
+        assert mean.shape == scale.shape == (sizes[encoder],)
+        assert np.isfinite(mean).all() and (scale > 0).all()
+
+
+def test_the_prior_is_near_what_the_decks_authors_found(testdata):
+    """Their 821 tracks, in columns that hang neither on length nor on bandwidth (ours are excerpts)."""
+    theirs = {row["feature"]: row for row in csv.DictReader((testdata / "deck" / "columns.csv").open(encoding="utf-8"))}
+    mean, scale = standardise._measured()["librosa"]
+    for name in ("tempo_bpm", "zero_crossing_rate_mean", "mfcc_1_mean", "chroma1_mean", "chroma12_mean"):
+        column, mid, spread = NAMES.index(name), float(theirs[name]["mean"]), float(theirs[name]["scale"])
+        assert mean[column] == pytest.approx(mid, abs=spread)
+        assert 0.3 < scale[column] / spread < 3
