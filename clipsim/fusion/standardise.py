@@ -24,7 +24,7 @@ from clipsim.model import Matrix
 
 ENOUGH = 64  # clips with an encoder from which its statistics are the library's own
 # Clips that the prior counts for in an empty library. It is measured on excerpts of rock songs, and whole tracks of
-# other music lie off it: at 8, two songs have a mean cosine of -0.2 where it fits and 0.3 where it does not; at 32, 0.5.
+# other music lie off it: at 8, two songs have a mean cosine of -0.2 where it fits and 0.3 where not (at 32, 0.5).
 PRIOR_CLIPS = 8.0
 LIMIT = 10.0  # standard deviations: a wild column of one broken clip must not outweigh all others
 FLAT = 1e-6  # a column whose deviation is below this share of its size carries nothing but rounding
