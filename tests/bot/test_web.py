@@ -557,7 +557,10 @@ class Browser:
         await self.socket.send_json({"id": self.number, "method": method, "params": params})
         while True:
             message = await self.socket.receive_json(timeout=30)
-            if message.get("method") == "Log.entryAdded":
+            if message.get("method") == "Log.entryAdded" and message["params"]["entry"]["level"] in (
+                "error",
+                "warning",
+            ):
                 self.complaints.append(message["params"]["entry"]["text"])
             if message.get("id") == self.number:
                 return message.get("result")  # an error where the page has changed meanwhile
@@ -566,6 +569,16 @@ class Browser:
         root = await self("DOM.getDocument", depth=0)
         found = root and await self("DOM.getOuterHTML", nodeId=root["root"]["nodeId"])
         return text_of(found["outerHTML"]) if found else ""
+
+    async def focus(self, selector: str) -> None:
+        """Focus an element as soon as the page has it (node ids change while a page is still being loaded)."""
+        for _ in range(300):
+            root = await self("DOM.getDocument", depth=0)
+            found = root and await self("DOM.querySelector", nodeId=root["root"]["nodeId"], selector=selector)
+            if found and found["nodeId"] and await self("DOM.focus", nodeId=found["nodeId"]) is not None:
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"the browser never had {selector!r}; {self.complaints}")
 
     async def shows(self, wanted: str) -> str:
         text = ""
@@ -615,9 +628,7 @@ async def test_a_person_pastes_a_link_in_a_browser(serve: Serve, browser: Browse
     await browser("Emulation.setScriptExecutionDisabled", value=not javascript)
     await browser("Page.navigate", url=str(served.client.make_url("/")))
     await browser.shows("Newest in the library")
-    root = (await browser("DOM.getDocument", depth=0))["root"]["nodeId"]
-    field = await browser("DOM.querySelector", nodeId=root, selector="#source")
-    await browser("DOM.focus", nodeId=field["nodeId"])
+    await browser.focus("#source")
     await browser("Input.insertText", text=LINK)
     for kind in ("keyDown", "keyUp"):
         await browser(
