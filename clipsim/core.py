@@ -109,10 +109,9 @@ class ClipSim:
             await asyncio.to_thread(owner.release)
 
     async def _close(self) -> None:
-        if self._training is not None:
-            self._training.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._training
+        self._engine.stop()
+        if self._training is not None:  # its thread must not outlive the ownership of the folder
+            await asyncio.wait([self._training])
         if self._workers is not None and not self._borrowed:
             await self._workers.close()
         await asyncio.to_thread(self._engine.close)

@@ -74,6 +74,7 @@ class Engine:
         self._library = library
         self._held: Index | None = None
         self._lock = threading.RLock()  # one change at a time
+        self._stopping = threading.Event()
         self._making: set[str] = set()  # fusions that are being embedded and indexed
         self._fusions: dict[str, Fusion] = {}
         self.groups = Groups(library, self._embeddings)
@@ -97,8 +98,12 @@ class Engine:
                 self._held = Index(self._settings, self._library.id)
             return self._held
 
+    def stop(self) -> None:
+        """End a training at its next epoch, or before its switch; it will be due again."""
+        self._stopping.set()
+
     def close(self) -> None:
-        """Let go of the index."""
+        """Let go of the index. Nothing may be under way (see `stop`)."""
         with self._lock:
             if self._held is not None:
                 self._held.close()
@@ -128,10 +133,11 @@ class Engine:
                 raise EmptyLibrary()
             notice = None
             saved = self._library.active_fusion(method)
-            if saved is None and count < self._settings.min_train and method != "raw":
-                notice = self.notice()
+            small = count < self._settings.min_train
+            if saved is None and method != "raw" and (small or (asked is None and method not in CHEAP)):
+                notice = self.notice() or f"The fusion ({method}) is being trained; until then raw features answer."
                 method, saved = "raw", self._library.active_fusion("raw")
-            if method == "raw" and count < self._settings.min_train:
+            if method == "raw" and small:
                 saved = self._fresh_raw(saved, count)
             elif saved is None:
                 if method not in CHEAP:
@@ -255,8 +261,15 @@ class Engine:
         records = [record for record in self._library.records() if record.features.vectors]
         if not records:
             raise EmptyLibrary("No clip has features to train on.", hint="Run: clipsim reencode")
-        told = None if progress is None else (lambda done, of, _loss: progress(done, of))
+
+        def told(done: int, of: int, _loss: float) -> None:
+            if self._stopping.is_set():
+                raise NotTrained("The training was stopped.", hint="It starts again by itself.")
+            if progress is not None:
+                progress(done, of)
+
         found = fusion.fit(method, [record.features for record in records], self._preset, progress=told)
+        told(found.clips, found.clips, 0.0)
         fusion_id = self._library.save_fusion(method, fusion.dump(found), clips=found.clips, size=found.size)
         self._making.add(fusion_id)
         try:
@@ -268,7 +281,8 @@ class Engine:
                 self._library.activate_fusion(fusion_id)
                 self._fusions[fusion_id] = found
                 for saved in self._library.fusions():
-                    if saved.method == method and saved.id not in self._making:
+                    stood_in = method == self.default and saved.method == "raw"  # until this one was there
+                    if (saved.method == method or stood_in) and saved.id not in self._making:
                         self._forget(saved.id)
         except BaseException:
             self._library.drop_fusion(fusion_id)

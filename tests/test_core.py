@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest_asyncio
 
 from clipsim import ClipSim
 from clipsim.encoders import Preset
+from clipsim.engine import Engine
 from clipsim.errors import (
     ClipSimError,
     EmptyLibrary,
@@ -303,6 +305,34 @@ async def test_the_library_trains_by_itself_and_again_when_doubled(
         await sim.add(files[7])
         await sim.settle()
         assert (await sim.status())["trained_on"] == 8
+
+
+async def test_a_method_that_takes_minutes_is_stood_in_for(
+    settings: Settings, files: list[Path], pool: LocalPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "due", lambda self: [])  # as if the training in the background took long
+    preset = replace(SMALL, name="paper")
+    settings = settings.model_copy(update={"min_train": 4})
+    async with ClipSim.open(settings=settings, preset=preset, pool=pool) as sim:
+        for file in files[:4]:
+            await sim.add(file)
+        found = await sim.query("Song 0")
+        assert found.method == "raw" and len(found.results) == 3 and "being trained" in (found.notice or "")
+        await sim.train("paper")
+        found = await sim.query("Song 0")
+        assert found.method == "paper" and len(found.results) == 3 and found.notice is None
+        assert [saved.method for saved in sim._library.fusions()].count("raw") == 0
+
+
+async def test_closing_ends_a_training_under_way(settings: Settings, files: list[Path], pool: LocalPool) -> None:
+    settings = settings.model_copy(update={"min_train": 4})
+    async with ClipSim.open(settings=settings, preset=replace(SMALL, name="paper"), pool=pool) as sim:
+        for file in files[:4]:
+            await sim.add(file)
+        training = sim._training
+    assert training is not None and training.done()
+    async with ClipSim.open(settings=settings, preset=replace(SMALL, name="paper"), pool=pool) as sim:
+        assert (await sim.query("Song 0")).results  # whether it came to an end or not
 
 
 async def test_queries_are_answered_while_a_fusion_is_trained(filled: ClipSim) -> None:
