@@ -38,12 +38,6 @@ def transformers() -> ModuleType:
     return module  # type: ignore[no-any-return]
 
 
-def compiled() -> bool:
-    """Whether torchvision's own compiled operators are loaded."""
-    _declare()
-    return _declared is None
-
-
 def _declare() -> None:
     global _declared  # noqa: PLW0603
     import torch
