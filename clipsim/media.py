@@ -117,8 +117,9 @@ def read_windows(path: Path | str, spec: WindowSpec) -> Windows:
     (bilinear) so that the short side has `spec.short_side` pixels and the long side keeps the shape of the picture, up
     to `MAX_ASPECT`. Rotation marks are ignored.
 
-    A clip no longer than a window gives one window. Where frames run out (the end of the clip, broken packets) a
-    window is filled by playing its own frames again from its first. A window without any frame is left out.
+    A clip too short for `spec.count` windows side by side gives fewer, at least one. Where frames run out (the end of
+    the clip, broken packets) a window is filled by playing its own frames again from its first. A window without any
+    frame is left out.
 
     Raises:
         FileMissing, NotMedia: as for `probe`; also where there is no video or no frame of it can be decoded.
@@ -276,8 +277,9 @@ def _starts(begin: float, end: float, spec: WindowSpec, fps: float) -> list[floa
     room = end - begin - length
     if room <= 0:
         return [begin]
-    part = (end - begin) / spec.count
-    return [begin + min(max((i + 0.5) * part - length / 2, 0.0), room) for i in range(spec.count)]
+    count = min(spec.count, max(1, round((end - begin) / length)))  # more would show the same frames again
+    part = (end - begin) / count
+    return [begin + min(max((i + 0.5) * part - length / 2, 0.0), room) for i in range(count)]
 
 
 @dataclass(slots=True)

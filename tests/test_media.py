@@ -416,3 +416,9 @@ def _id3_with_picture(png: bytes) -> bytes:
     frame = b"APIC" + struct.pack(">I", len(body)) + b"\x00\x00" + body
     size = len(frame)
     return b"ID3\x03\x00\x00" + bytes((size >> shift) & 0x7F for shift in (21, 14, 7, 0)) + frame
+
+
+@pytest.mark.parametrize(("seconds", "windows"), [(1.2, 1), (2.6, 1), (5.0, 2), (12.0, 4)])
+def test_a_short_clip_is_not_seen_several_times(tmp_path: Path, seconds: float, windows: int) -> None:
+    path = make_clip(tmp_path / "a.mp4", seconds=seconds, audio=False, width=64, height=48)
+    assert media.read_windows(path, WindowSpec(4, 64, 1 / 25, 32)).shape[:2] == (windows, 64)
