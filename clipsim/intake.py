@@ -17,12 +17,11 @@ from pathlib import Path
 from typing import Literal
 
 from clipsim import sources
+from clipsim.database import typed_errors
 from clipsim.encoders import Preset
 from clipsim.errors import (
     ClipSimError,
-    DiskFull,
     EncoderError,
-    FolderNotWritable,
     NothingToHear,
     SourceError,
     TooLong,
@@ -138,14 +137,10 @@ class Intake:
                 folder.parent.rmdir()
 
     def _folder(self) -> Path:
-        try:
+        with typed_errors(self._settings.data):
             incoming = self._settings.data / INCOMING
             incoming.mkdir(parents=True, exist_ok=True)
             return Path(tempfile.mkdtemp(dir=incoming))
-        except OSError as error:
-            if error.errno == 28:  # ENOSPC
-                raise DiskFull() from None
-            raise FolderNotWritable(f"The folder {self._settings.data} cannot be written ({error.strerror}).") from None
 
     async def _fetch_and_keep(
         self, source: sources.Source, about: About, community: str, added_by: str | None, progress: Progress

@@ -5,6 +5,7 @@ A modality that is there but says nothing (silence, a black picture, too few wor
 
 from __future__ import annotations
 
+import errno
 import logging
 from functools import lru_cache
 from pathlib import Path
@@ -50,7 +51,7 @@ def encode(modality: Modality, media: Media, preset: Preset, max_duration: float
     except ClipSimError:
         raise
     except OSError as error:
-        if error.errno == 28:  # ENOSPC
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull() from error
         raise EncoderError(f"The clip's {modality} could not be read ({error.strerror or error}).") from error
     except Exception as error:
