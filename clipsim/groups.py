@@ -6,6 +6,7 @@ A library that grew by a few clips is not grouped anew: new clips join the clust
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -61,7 +62,7 @@ class Groups:
             new = [clip_id for clip_id in here if clip_id not in assigned]
             if new:
                 assigned |= self._nearest(sorted(new), assigned, community)
-        sizes = {number: list(assigned.values()).count(number) for number in set(assigned.values())}
+        sizes = Counter(assigned.values())
         labels: dict[str, str] = state["labels"]
         made = {number: Cluster(number, labels[str(number)], size) for number, size in sizes.items()}
         return {clip_id: made[number] for clip_id, number in assigned.items()}

@@ -101,8 +101,12 @@ async def _demo(count: int, data: Path | None, json: bool) -> int:
     picture = folder / "map.png"
     async with library(folder) as sim, progress_bars(count) as progress:
         with progress.task("making clips") as step:
-            for number, _ in enumerate(await asyncio.to_thread(lambda: list(make(folder / "clips", count)))):
-                step(number + 1, count)
+
+            def make_all() -> None:
+                for done, _ in enumerate(make(folder / "clips", count), 1):
+                    step(done, count)
+
+            await asyncio.to_thread(make_all)
         gate = asyncio.Semaphore(sim.settings.workers + 1)
 
         async def one(source: str, extra: dict[str, str]) -> Clip:
