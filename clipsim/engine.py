@@ -135,7 +135,8 @@ class Engine:
             saved = self._library.active_fusion(method)
             small = count < self._settings.min_train
             if saved is None and method != "raw" and (small or (asked is None and method not in CHEAP)):
-                notice = self.notice() or f"The fusion ({method}) is being trained; until then raw features answer."
+                training = f"The fusion ({method}) is being trained; until then raw features answer."
+                notice = self._too_few(count) if small else training
                 method, saved = "raw", self._library.active_fusion("raw")
             if method == "raw" and small:
                 saved = self._fresh_raw(saved, count)
@@ -153,10 +154,13 @@ class Engine:
             return Answering(saved, found, notice)
 
     def notice(self) -> str | None:
-        """A sentence for a library that is too small to train on, else None."""
+        """A sentence for a library that raw features answer for because it is too small to train on, else None."""
         count = self._library.count()
-        if not count or count >= self._settings.min_train:
+        if not count or count >= self._settings.min_train or self._library.active_fusion(self.default):
             return None
+        return self._too_few(count)
+
+    def _too_few(self, count: int) -> str:
         clips = "one clip" if count == 1 else f"{count} clips"
         return (
             f"Only {clips} so far: answers come from raw features; "

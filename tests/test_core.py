@@ -307,6 +307,17 @@ async def test_the_library_trains_by_itself_and_again_when_doubled(
         assert (await sim.status())["trained_on"] == 8
 
 
+async def test_a_small_library_that_was_trained_does_not_say_that_raw_answers(sim: ClipSim, files: list[Path]) -> None:
+    for file in files[:3]:
+        await sim.add(file)
+    assert "raw features" in (await sim.settle() or "")
+    await sim.train("standard")
+    assert (await sim.query("Song 0")).method == "standard"
+    assert await sim.settle() is None
+    other = await sim.query("Song 0", method="pca")  # not trained here: raw answers, and says so
+    assert other.method == "raw" and "raw features" in (other.notice or "")
+
+
 async def test_a_method_that_takes_minutes_is_stood_in_for(
     settings: Settings, files: list[Path], pool: LocalPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
