@@ -18,7 +18,7 @@ from clipsim import tables, titles, vectors
 from clipsim.embeddings import Embeddings, chunks, in_community
 from clipsim.encoders import Preset
 from clipsim.errors import UnknownClip
-from clipsim.model import HOME, MODALITIES, Clip, Features, Lyrics, Modality
+from clipsim.model import HOME, MODALITIES, Clip, Features, Lyrics, Matrix, Modality
 from clipsim.records import FINGERPRINT, Record, read_clip, read_features
 
 log = logging.getLogger(__name__)
@@ -150,8 +150,13 @@ class Catalog(Embeddings):
 
     # What was found in them
 
-    def records(self, community: str = HOME, ids: Sequence[str] | None = None) -> list[Record]:
-        """Clips with all their vectors, oldest first (reads every vector: for training, not for queries)."""
+    def records(
+        self, community: str = HOME, ids: Sequence[str] | None = None, *, segments: bool = False
+    ) -> list[Record]:
+        """Clips with all their vectors, oldest first (reads every vector: for training, not for queries).
+
+        `segments`: those of their parts too.
+        """
         wanted = self.ids(community) if ids is None else list(ids)
         members: dict[str, list[str]] = {}
         found: dict[str, Record] = {}
@@ -162,14 +167,15 @@ class Catalog(Embeddings):
                 for clip_id, name in connection.execute(query):
                     members.setdefault(clip_id, []).append(name)
                 held = self._vectors(connection, part)
+                parts = self._segments(connection, part) if segments else {}
                 for clip in self._clips(connection, _CLIPS.where(_ID.in_(part))):
-                    features = read_features(clip, held.get(clip.id, {}))
+                    features = read_features(clip, held.get(clip.id, {}), parts.get(clip.id, {}))
                     found[clip.id] = Record(clip, features, tuple(members.get(clip.id, ())))
         return [found[clip_id] for clip_id in wanted if clip_id in found]
 
-    def features(self, ids: Sequence[str]) -> dict[str, Features]:
-        """What was found in these clips, those that there are."""
-        return {record.clip.id: record.features for record in self.records(ids=ids)}
+    def features(self, ids: Sequence[str], *, segments: bool = False) -> dict[str, Features]:
+        """What was found in these clips, those that there are; `segments`: and in their parts."""
+        return {record.clip.id: record.features for record in self.records(ids=ids, segments=segments)}
 
     def fingerprints(self, ids: Sequence[str]) -> dict[str, NDArray[np.uint32]]:
         """The audio fingerprints of these clips, those that have one: uint32 (frames,)."""
@@ -200,6 +206,18 @@ class Catalog(Embeddings):
                 log.warning("The %s vector of %s is damaged; run: clipsim audit", row.encoder, row.clip_id)
                 continue
             found.setdefault(row.clip_id, {})[row.encoder] = vector
+        return found
+
+    def _segments(self, connection: sa.Connection, ids: list[str]) -> dict[str, dict[str, Matrix]]:
+        """What this preset's encoders found in the parts of these clips; damaged rows are left out."""
+        sizes = {part.encoder: part.size for part in self.preset.parts}
+        found: dict[str, dict[str, Matrix]] = {}
+        table = tables.segments
+        query = sa.select(table.c.clip_id, table.c.encoder, table.c.matrix, table.c.crc)
+        for row in connection.execute(query.where(table.c.clip_id.in_(ids), table.c.encoder.in_(list(sizes)))):
+            flat = vectors.unpack(row.matrix, row.crc)
+            if flat is not None and flat.size % sizes[row.encoder] == 0:
+                found.setdefault(row.clip_id, {})[row.encoder] = flat.reshape(-1, sizes[row.encoder])
         return found
 
     def _clips(self, connection: sa.Connection, query: sa.Select[Any]) -> list[Clip]:

@@ -166,7 +166,7 @@ class Intake:
         heard = await asyncio.to_thread(self._library.lyrics, clip_id)
         new_words = about.lyrics is not None and (heard is None or heard.text != about.lyrics.text)
         if changed != clip or new_words:
-            features = (await asyncio.to_thread(self._library.features, [clip_id]))[clip_id]
+            features = (await asyncio.to_thread(self._library.features, [clip_id], segments=True))[clip_id]
             lyrics = about.lyrics if new_words else heard
             if new_words:
                 if progress is not None:
@@ -226,9 +226,11 @@ def _of_the_file(error: ClipSimError) -> bool:
 def merge(found: list[Features], notes: tuple[str, ...] = ()) -> Features:
     """One `Features` of what several stages found."""
     vectors = {name: vector for features in found for name, vector in features.vectors.items()}
+    segments = {name: parts for features in found for name, parts in features.segments.items()}
     prints = [features.fingerprint for features in found if features.fingerprint is not None]
     return Features(
         vectors=vectors,
+        segments=segments,
         tempo=next((features.tempo for features in found if features.tempo), None),
         tags=next((features.tags for features in found if features.tags), ()),
         classes=next((features.classes for features in found if features.classes), ()),
@@ -239,7 +241,9 @@ def merge(found: list[Features], notes: tuple[str, ...] = ()) -> Features:
 
 def _without(features: Features, preset: Preset, modality: Modality) -> Features:
     gone = {part.encoder for part in preset.of(modality)}
-    return replace(features, vectors={name: v for name, v in features.vectors.items() if name not in gone}, notes=())
+    vectors = {name: vector for name, vector in features.vectors.items() if name not in gone}
+    segments = {name: parts for name, parts in features.segments.items() if name not in gone}
+    return replace(features, vectors=vectors, segments=segments, notes=())
 
 
 def described(clip: Clip, features: Features, lyrics: Lyrics | None) -> Clip:

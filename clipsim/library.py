@@ -21,7 +21,7 @@ from clipsim.embeddings import put_embeddings
 from clipsim.encoders import Preset
 from clipsim.errors import LibraryMismatch, UnknownClip
 from clipsim.model import HOME, Clip, Features, Lyrics, Vector
-from clipsim.records import FINGERPRINT, Record, clip_row, feature_rows, put_findings, put_lyrics, short
+from clipsim.records import FINGERPRINT, Record, clip_row, feature_rows, put_findings, put_lyrics, segment_rows, short
 from clipsim.settings import Settings
 
 __all__ = ["FINGERPRINT", "Library", "Record"]
@@ -110,7 +110,7 @@ class Library(Catalog):
             NothingToHear: there is no vector at all.
             EncoderError: a vector is not finite, all zero, of another size, or of an encoder not of the preset.
         """
-        rows = feature_rows(clip.id, features, self.preset)
+        rows, parts = feature_rows(clip.id, features, self.preset), segment_rows(clip.id, features, self.preset)
         now = datetime.now(UTC)
         with self.write() as connection:
             row = clip_row(clip)
@@ -122,6 +122,9 @@ class Library(Catalog):
                 connection.execute(tables.clips.update().where(tables.clips.c.id == clip.id).values(row))
             connection.execute(tables.features.delete().where(tables.features.c.clip_id == clip.id))
             connection.execute(tables.features.insert(), rows)
+            connection.execute(tables.segments.delete().where(tables.segments.c.clip_id == clip.id))
+            if parts:
+                connection.execute(tables.segments.insert(), parts)
             put_findings(connection, clip, features)
             if lyrics is not None:
                 put_lyrics(connection, clip.id, lyrics)
@@ -177,7 +180,7 @@ class Library(Catalog):
         Raises:
             UnknownClip; NothingToHear and EncoderError as `add`.
         """
-        rows = feature_rows(clip_id, features, self.preset)
+        rows, parts = feature_rows(clip_id, features, self.preset), segment_rows(clip_id, features, self.preset)
         clip = self.get(clip_id)
         clip = replace(clip, notes=(), words=clip.words if words is None else tuple(words))
         names = [*self.preset.encoders, *([FINGERPRINT] if features.fingerprint is not None else [])]
@@ -185,13 +188,18 @@ class Library(Catalog):
         with self.write() as connection:
             connection.execute(table.delete().where(table.c.clip_id == clip_id, table.c.encoder.in_(names)))
             connection.execute(table.insert(), rows)
+            ours = tables.segments.c.encoder.in_(self.preset.encoders)
+            connection.execute(tables.segments.delete().where(tables.segments.c.clip_id == clip_id, ours))
+            if parts:
+                connection.execute(tables.segments.insert(), parts)
             put_findings(connection, clip, features)
 
     def finish_reencode(self) -> None:
         """Every clip has vectors of this preset now: make it the library's, and forget others' vectors and fusions."""
         keep = [*self.preset.encoders, FINGERPRINT]
         with self.write() as connection:
-            connection.execute(tables.features.delete().where(tables.features.c.encoder.not_in(keep)))
+            for table in (tables.features, tables.segments):
+                connection.execute(table.delete().where(table.c.encoder.not_in(keep)))
             connection.execute(tables.fusions.delete())
             connection.execute(tables.clusterings.delete())
         self._write_encoders()

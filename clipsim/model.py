@@ -88,10 +88,12 @@ class Features:
     """What the encoders found in one clip. A missing modality has no vectors: never zeros.
 
     `vectors` maps an encoder's name (`librosa`, `musicnn`, `i3d`, `mpnet`, …) to its float32 vector of shape (n,),
-    finite and not all zero.
+    finite and not all zero. `segments` maps it to what it finds in disjoint parts of the clip, one after the other:
+    float32, shape (parts, n); not there where the clip is too short to be divided.
     """
 
     vectors: Mapping[str, Vector] = field(default_factory=dict)
+    segments: Mapping[str, Matrix] = field(default_factory=dict)
     tempo: float | None = None
     tags: tuple[Label, ...] = ()
     classes: tuple[Label, ...] = ()
@@ -140,6 +142,21 @@ class Answer:
     cluster: Cluster | None = None
     notice: str | None = None
     status: Literal["added", "known"] = "known"
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """A thumb on a result: whether it goes with the query, who says so, and what had been answered."""
+
+    query: str  # clip ids
+    result: str
+    up: bool
+    voter: str  # whoever it was, in the community
+    community: str = HOME
+    method: str | None = None  # that answered; None where nobody knows
+    by: By = "all"
+    rank: int | None = None  # from 1
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from clipsim import tables, vectors
 from clipsim.encoders import Preset
 from clipsim.errors import EncoderError, NothingToHear
-from clipsim.model import Clip, Features, Label, Lyrics, Modality
+from clipsim.model import Clip, Features, Label, Lyrics, Matrix, Modality
 
 FINGERPRINT = "fingerprint"  # the row of `features` that holds it
 LONGEST_TEXT = 2000  # characters of any one metadata field that are kept
@@ -54,10 +55,11 @@ def read_clip(row: Any, modalities: tuple[Modality, ...]) -> Clip:
     )
 
 
-def read_features(clip: Clip, held: Mapping[str, NDArray[Any]]) -> Features:
-    """What was found in a clip, with the vectors of its rows."""
+def read_features(clip: Clip, held: Mapping[str, NDArray[Any]], segments: Mapping[str, Matrix]) -> Features:
+    """What was found in a clip, with the vectors of its rows, and of its parts where they were read."""
     return Features(
         vectors={name: vector for name, vector in held.items() if name != FINGERPRINT},
+        segments=segments,
         tempo=clip.tempo,
         tags=clip.tags,
         classes=clip.classes,
@@ -96,6 +98,24 @@ def feature_rows(clip_id: str, features: Features, preset: Preset) -> list[dict[
         data, crc = vectors.pack(features.fingerprint, vectors.WORDS)
         size = features.fingerprint.size
         rows.append({"clip_id": clip_id, "encoder": FINGERPRINT, "size": size, "crc": crc, "vector": data})
+    return rows
+
+
+def segment_rows(clip_id: str, features: Features, preset: Preset) -> list[dict[str, Any]]:
+    """The rows of `segments`, one for each encoder that the clip could be divided for.
+
+    Raises:
+        EncoderError: a row is not finite, all zero, of another size, or of an encoder not of the preset.
+    """
+    sizes = {part.encoder: part.size for part in preset.parts}
+    rows = []
+    for name, matrix in features.segments.items():
+        if name not in sizes:
+            raise EncoderError(f"{name} is not an encoder of preset {preset.name}.")
+        checked = [vectors.check(row, sizes[name], f"A part's {name} vector of {clip_id}") for row in matrix]
+        if checked:
+            data, crc = vectors.pack(np.concatenate(checked))
+            rows.append({"clip_id": clip_id, "encoder": name, "count": len(checked), "crc": crc, "matrix": data})
     return rows
 
 

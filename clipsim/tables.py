@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-HEAD = "0001"  # revision of the newest migration; a test keeps it equal
+HEAD = "0002"  # revision of the newest migration; a test keeps it equal
 
 
 class UTCDateTime(sa.types.TypeDecorator[datetime]):
@@ -103,6 +103,16 @@ features = sa.Table(
     sa.Column("vector", sa.LargeBinary, nullable=False),  # little-endian
 )
 
+segments = sa.Table(
+    "segments",  # what an encoder finds in each half of a clip: to learn from what belongs together for certain
+    metadata,
+    _clip_id(primary_key=True),
+    sa.Column("encoder", sa.String(64), primary_key=True),
+    sa.Column("count", sa.Integer, nullable=False),  # rows of the matrix
+    sa.Column("crc", sa.BigInteger, nullable=False),  # zlib.crc32 of the blob
+    sa.Column("matrix", sa.LargeBinary, nullable=False),  # float32, little-endian, row by row
+)
+
 memberships = sa.Table(
     "memberships",  # which community sees which clip. HOME sees every clip and has no rows
     metadata,
@@ -147,6 +157,28 @@ clusterings = sa.Table(
     sa.Column("community", sa.String(128), primary_key=True),
     sa.Column("kind", sa.String(32), primary_key=True),  # "auto", or the number asked for
     sa.Column("state", sa.JSON, nullable=False),
+)
+
+votes = sa.Table(
+    "votes",  # a thumb on a result; the last one of each voter counts
+    metadata,
+    sa.Column("community", sa.String(128), primary_key=True),
+    sa.Column("voter", sa.String(128), primary_key=True),
+    sa.Column("query_id", sa.String(64), sa.ForeignKey("clips.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("result_id", sa.String(64), sa.ForeignKey("clips.id", ondelete="CASCADE"), primary_key=True, index=True),
+    sa.Column("up", sa.Boolean, nullable=False),
+    sa.Column("method", sa.String(32)),  # that answered
+    sa.Column("by", sa.String(16), nullable=False),
+    sa.Column("rank", sa.Integer),
+    sa.Column("at", UTCDateTime, nullable=False),
+)
+
+tunings = sa.Table(
+    "tunings",  # what each modality counts for in a community, learnt from its votes
+    metadata,
+    sa.Column("community", sa.String(128), primary_key=True),
+    sa.Column("state", sa.JSON, nullable=False),
+    sa.Column("at", UTCDateTime, nullable=False),
 )
 
 jobs = sa.Table(

@@ -11,18 +11,22 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
-from clipsim.model import Label, Modality, Vector
+from clipsim.model import Label, Matrix, Modality, Vector
 
 SAMPLE_RATE = 22050  # Hz, of every waveform
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """One encoder's finding: a finite, non-zero float32 vector of shape (n,), and labels (best first) if it has any."""
+    """One encoder's finding: a finite, non-zero float32 vector of shape (n,), and labels (best first) if it has any.
+
+    `segments`, float32 (2, n): what it finds in the two halves of the clip, where each is long enough to say anything.
+    """
 
     vector: Vector
     labels: tuple[Label, ...] = ()
     tempo: float | None = None
+    segments: Matrix | None = None
 
 
 @dataclass(frozen=True, slots=True)

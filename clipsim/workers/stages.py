@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -70,13 +71,7 @@ def _audio(path: Path | None, preset: Preset, max_duration: float) -> Features:
     from clipsim.fingerprint import fingerprint
 
     found = {part.encoder: encoder(part).encode(waveform) for part in preset.of("audio")}
-    features = _collect(found, "tags")
-    return Features(
-        vectors=features.vectors,
-        tempo=features.tempo,
-        tags=features.tags,
-        fingerprint=fingerprint(waveform, SAMPLE_RATE),
-    )
+    return replace(_collect(found, "tags"), fingerprint=fingerprint(waveform, SAMPLE_RATE))
 
 
 def _video(path: Path | None, preset: Preset) -> Features:
@@ -105,6 +100,7 @@ def _collect(found: dict[str, Encoded], labels: str) -> Features:
     tempo = next((encoded.tempo for encoded in found.values() if encoded.tempo), None)
     return Features(
         vectors=vectors,
+        segments={name: encoded.segments for name, encoded in found.items() if encoded.segments is not None},
         tempo=tempo,
         tags=best if labels == "tags" else (),
         classes=best if labels == "classes" else (),
