@@ -32,6 +32,7 @@ MODALITY: dict[Modality, str] = {"audio": "sound", "video": "look", "lyrics": "w
 
 METHODS: dict[Method, str] = {
     "standard": "sound, look and words, weighed",
+    "joint": "sound, look and words, learnt together",
     "paper": "the autoencoder",
     "pca": "principal components",
     "raw": "raw features (not trained yet)",

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 Modality = Literal["audio", "video", "lyrics"]
 By = Literal["all", "audio", "video", "lyrics"]
-Method = Literal["standard", "paper", "pca", "raw"]
+Method = Literal["standard", "joint", "paper", "pca", "raw"]
 Stage = Literal["fetching", "listening", "watching", "reading", "comparing"]
 
 MODALITIES: tuple[Modality, ...] = ("audio", "video", "lyrics")
-METHODS: tuple[Method, ...] = ("standard", "paper", "pca", "raw")
+METHODS: tuple[Method, ...] = ("standard", "joint", "paper", "pca", "raw")
 EMBEDDING_SIZE = 256
 HOME = "home"  # the community of the command line and the web page: it sees every clip of the library
 

@@ -30,7 +30,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 ClipArgument = Annotated[str, typer.Argument(metavar="CLIP", help="A link, a YouTube id, a path, or a title.")]
 
 
-Methods = Literal["standard", "paper", "pca", "raw"]
+Methods = Literal["standard", "joint", "paper", "pca", "raw"]
 Kinds = Literal["all", "audio", "video", "lyrics"]
 
 

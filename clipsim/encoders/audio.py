@@ -32,6 +32,7 @@ ZERO = 1e-10  # librosa: a sample this near zero counts as zero, and crosses not
 AMIN = 1e-10  # librosa: power is taken for at least this before its decibels
 TOP_DB = 80.0  # dB; librosa: the quietest counts as this far below the loudest
 PERCENTILE = 75.0
+HALF_SECONDS = 3.0  # of a half of the track; a shorter one says too little
 MAX_PEAK = 1e5  # full scale is 1; above about a million the square of a power leaves single precision
 CHUNK = 1024  # frames transformed at once, which bounds the memory
 
@@ -66,9 +67,17 @@ class LibrosaEncoder:
     """The deck's audio encoder; `Encoded.tempo` is the first feature."""
 
     def encode(self, waveform: Vector) -> Encoded:
-        """Encode a mono float32 waveform, shape (samples,), at 22,050 Hz. Raises as `extract`."""
-        vector = extract(waveform)
-        return Encoded(vector, tempo=float(vector[0]) or None)
+        """Encode a mono float32 waveform, shape (samples,), at 22,050 Hz. Raises as `extract`.
+
+        The halves are measured on the halves of the whole track's series: its loudest moment is 0 dB in both.
+        """
+        y = _checked(waveform, SAMPLE_RATE)
+        series, mel_db = _series(y)
+        vector = _vector(series, mel_db)
+        halves = None
+        if len(y) >= 2 * HALF_SECONDS * SAMPLE_RATE:
+            halves = np.stack([_vector(*_half(series, mel_db, second)) for second in (False, True)])
+        return Encoded(vector, tempo=float(vector[0]) or None, segments=halves)
 
 
 def load() -> LibrosaEncoder:
@@ -87,13 +96,27 @@ def extract(waveform: Vector, sample_rate: int = SAMPLE_RATE) -> Vector:
         TooShort: under `MIN_SAMPLES`, too few frames for a derivative.
         EncoderError: it is not one channel of finite numbers.
     """
-    y = _checked(waveform, sample_rate)
-    series, tempo = _series(y)
+    return _vector(*_series(_checked(waveform, sample_rate)))
+
+
+def _half(
+    series: dict[str, NDArray[Any]], mel_db: Magnitude, second: bool
+) -> tuple[dict[str, NDArray[Any]], Magnitude]:
+    """The first or second half of every series."""
+
+    def cut(length: int) -> slice:
+        return slice(length // 2, None) if second else slice(length // 2)
+
+    return {name: values[cut(len(values))] for name, values in series.items()}, mel_db[:, cut(mel_db.shape[1])]
+
+
+def _vector(series: dict[str, NDArray[Any]], mel_db: Magnitude) -> Vector:
+    """The features of series as `_series` gives them."""
     vector = np.empty(len(NAMES), dtype=np.float32)
-    vector[0] = tempo
+    vector[0] = _tempo(mel_db)
     at = 1
     for names in (_SERIES, _CEPSTRA):
-        table = np.array([_aggregate(series.pop(name)) for name in names]).T  # shape (aggregates, names)
+        table = np.array([_aggregate(series[name]) for name in names]).T  # shape (aggregates, names)
         vector[at : at + table.size] = table.ravel()
         at += table.size
     if not np.isfinite(vector).all():
@@ -120,8 +143,8 @@ def _checked(waveform: Vector, sample_rate: int) -> Vector:
     return y
 
 
-def _series(y: Vector) -> tuple[dict[str, NDArray[Any]], float]:
-    """Every series by name (each of shape (frames,), the two waveforms (samples,)), and the tempo in beats a minute."""
+def _series(y: Vector) -> tuple[dict[str, NDArray[Any]], Magnitude]:
+    """Every series by name (each (frames,), the two waveforms (samples,)), and the mel decibels (128, frames)."""
     import librosa
     from librosa.onset import onset_strength
 
@@ -154,11 +177,10 @@ def _series(y: Vector) -> tuple[dict[str, NDArray[Any]], float]:
         for i in range(N_MFCC):
             series |= {f"mfcc_{i + 1}": mfcc[i]}
             series |= {f"mfcc_delta_{i + 1}": delta[i], f"mfcc_accelerate_{i + 1}": accelerate[i]}
-    tempo = _tempo(mel_db)
 
     harmonics = _istft(hpss.harmonic(spectrum, magnitude), len(y))
     series |= {"harmonics": harmonics, "perceptual_shock_wave": y - harmonics}
-    return series, tempo
+    return series, mel_db
 
 
 def _tempo(mel_db: Magnitude) -> float:

@@ -161,7 +161,9 @@ class MusicnnEncoder:
         if not np.isfinite(vector).all():
             raise EncoderError("The sound cannot be measured: its samples are far out of range.", hint="")
         best = np.argsort(-mean, kind="stable")[:LABELS]
-        return Encoded(vector, tuple(Label(TAGS[i], float(mean[i])) for i in best))
+        middle = len(penultimate) // 2
+        halves = np.stack([penultimate[:middle].mean(axis=0), penultimate[middle:].mean(axis=0)]) if middle else None
+        return Encoded(vector, tuple(Label(TAGS[i], float(mean[i])) for i in best), segments=halves)
 
     def patches(self, waveform: Vector) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Tag probabilities (patches, 50) and penultimate layer (patches, 200) of every 3 s."""

@@ -146,4 +146,6 @@ def _encoded(logits: NDArray[np.float32]) -> Encoded:
     chances /= chances.sum()
     best = np.argsort(-chances, kind="stable")[:LABELS]
     labels = tuple(Label(classes()[i], float(chances[i])) for i in best)
-    return Encoded(mean.astype(np.float32), labels)
+    middle = len(logits) // 2
+    halves = np.stack([logits[:middle].mean(axis=0), logits[middle:].mean(axis=0)]) if middle else None
+    return Encoded(mean.astype(np.float32), labels, segments=halves)

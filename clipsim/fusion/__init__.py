@@ -1,6 +1,7 @@
-"""Fusion: the features of a clip in, one unit-length embedding out. Four methods on the same standardised inputs.
+"""Fusion: the features of a clip in, one unit-length embedding out. Five methods on the same standardised inputs.
 
-`raw` (the columns side by side), `pca` (256 components), `paper` (the deck's autoencoder), `standard` (late fusion).
+`raw` (the columns side by side), `pca` (256 components), `paper` (the deck's autoencoder), `standard` (late fusion),
+`joint` (late fusion, then learnt from the halves of clips).
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Fusion(Protocol):
 def fit(
     method: Method, features: Sequence[Features], preset: Preset, *, progress: TrainProgress | None = None
 ) -> Fusion:
-    """Fit a method on a library's features. Deterministic; `progress` is told by `paper`, which takes minutes.
+    """Fit a method on a library's features. Deterministic; `paper` (minutes) and `joint` tell `progress`.
 
     Raises:
         LibraryMismatch: features of other encoders than the preset's.
@@ -50,6 +51,10 @@ def fit(
         from clipsim.fusion import autoencoder
 
         return autoencoder.fit(features, preset, progress=progress)
+    if method == "joint":
+        from clipsim.fusion import joint
+
+        return joint.fit(features, preset, progress=progress)
     from clipsim.fusion import late, pca, raw
 
     simple = {"raw": raw.fit, "pca": pca.fit, "standard": late.fit}
@@ -85,9 +90,9 @@ def load(data: bytes, preset: Preset) -> Fusion:
         from clipsim.fusion import autoencoder
 
         return autoencoder.restore(data, preset)
-    from clipsim.fusion import late, pca, raw
+    from clipsim.fusion import joint, late, pca, raw
 
-    simple = {"raw": raw.restore, "pca": pca.restore, "standard": late.restore}
+    simple = {"raw": raw.restore, "pca": pca.restore, "standard": late.restore, "joint": joint.restore}
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}

@@ -71,12 +71,16 @@ def fit(features: Sequence[Features], preset: Preset) -> Standard:
     """Fit each modality's basis over the clips that have it; any number of clips will do."""
     values, present = columns.stack(features, preset)
     standardiser = standardise.fit(values, present, preset)
-    standardised = standardiser.transform(values, present)
-    bases = {}
+    return Standard(standardiser, len(features), bases(standardiser.transform(values, present), present, preset))
+
+
+def bases(standardised: Matrix, present: NDArray[np.bool_], preset: Preset) -> dict[Modality, Matrix]:
+    """Each modality's basis, float32 (its share, its columns), over the clips that have it."""
+    found = {}
     for modality in layout(preset):
         there = has(present, preset, modality)
-        bases[modality] = _basis(modal(standardised, present, preset, modality)[there], SHARES[modality])
-    return Standard(standardiser, len(features), bases)
+        found[modality] = _basis(modal(standardised, present, preset, modality)[there], SHARES[modality])
+    return found
 
 
 def _basis(rows: Matrix, share: int) -> Matrix:

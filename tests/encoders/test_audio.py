@@ -192,3 +192,17 @@ def test_work_is_spread_over_threads_and_errors_come_back() -> None:
 
     with pytest.raises(ZeroDivisionError):
         hpss.spread(fail, 100)
+
+
+def test_halves_are_measured_on_the_halves_of_the_series() -> None:
+    """By librosa's own series of the whole track, cut in the middle."""
+    y = np.concatenate([SIGNALS["beat"], SIGNALS["tone"], SIGNALS["noise"]]).astype(np.float32)
+    encoded = audio.LibrosaEncoder().encode(y)
+    assert encoded.segments is not None and encoded.segments.shape == (2, 257)
+    chroma, crossings = librosa.feature.chroma_stft(y=y), librosa.feature.zero_crossing_rate(y)
+    middle = chroma.shape[1] // 2
+    for half, cut in zip(encoded.segments, (slice(middle), slice(middle, None)), strict=True):
+        got = dict(zip(audio.NAMES, half, strict=True))
+        np.testing.assert_allclose(got["chroma4_mean"], chroma[3, cut].mean(), rtol=RELATIVE)
+        np.testing.assert_allclose(got["zero_crossing_rate_std"], crossings[0, cut].std(), rtol=RELATIVE)
+    assert audio.LibrosaEncoder().encode(y[: 5 * SAMPLE_RATE]).segments is None

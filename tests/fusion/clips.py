@@ -22,21 +22,23 @@ def make(
     count: int, preset: Preset = SMALL, *, groups: int = 4, seed: int = 0, missing: float = 0.0
 ) -> tuple[list[Features], np.ndarray]:
     """Features of `count` clips in groups, and the group of each; every encoder has units of its own."""
-    world, chance = np.random.default_rng(99), np.random.default_rng(seed)
+    world, chance, parts = (np.random.default_rng(each) for each in (99, seed, [seed, 1]))
     centres = {p.encoder: world.standard_normal((groups, p.size)) for p in preset.parts}
     units = {p.encoder: (10 ** world.uniform(-3, 3, p.size), world.uniform(-50, 50, p.size)) for p in preset.parts}
     belongs = np.arange(count) % groups
     clips = []
     for group in belongs:
-        vectors = {}
+        vectors, segments = {}, {}
         for part in preset.parts:
             scale, offset = units[part.encoder]
             value = centres[part.encoder][group] + chance.standard_normal(part.size)
             vectors[part.encoder] = ((value + offset) * scale).astype(np.float32)
+            halves = value + parts.standard_normal((2, part.size))
+            segments[part.encoder] = ((halves + offset) * scale).astype(np.float32)
         for part in preset.parts[:1] + preset.parts[-1:]:
             if chance.random() < missing:
-                del vectors[part.encoder]
-        clips.append(Features(vectors))
+                del vectors[part.encoder], segments[part.encoder]
+        clips.append(Features(vectors, segments))
     return clips, belongs
 
 

@@ -13,7 +13,7 @@ from clipsim.fusion import columns, late
 from clipsim.model import Features
 from tests.fusion.clips import SMALL, make, precision
 
-SIMPLE = ("raw", "pca", "standard")
+SIMPLE = ("raw", "pca", "standard", "joint")
 
 
 @pytest.mark.parametrize("method", SIMPLE)
