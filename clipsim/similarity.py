@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsim.errors import InvalidSetting, MissingModality
-from clipsim.model import By, Method, Modality, Vector
+from clipsim.model import By, Matrix, Method, Modality, Vector
 
 TINY = 1e-6  # a block shorter than this is a missing modality
 
@@ -133,6 +133,48 @@ class Comparison:
             mine += both * self._lengths[modality] ** 2
             theirs += both * squares
         return np.sqrt(mine * theirs)  # nothing in common: zero, and so not a number above
+
+
+def pairwise(
+    queries: Matrix,
+    candidates: Matrix,
+    fusion: Blocks,
+    by: By = "all",
+    weights: Mapping[Modality, float] | None = None,
+) -> NDArray[np.float64]:
+    """The similarities that `Comparison` gives, of many queries at once.
+
+    Args:
+        queries: embeddings, shape (queries, n).
+        candidates: embeddings, shape (candidates, n).
+        fusion, by, weights: as of `Comparison`.
+
+    Returns:
+        float64, shape (queries, candidates); not a number where two clips have nothing in common to compare by.
+
+    Raises:
+        InvalidSetting: weights that cannot be used.
+    """
+    mine, theirs = np.asarray(queries, np.float64), np.asarray(candidates, np.float64)
+    plain = fusion.method != "standard" and by == "all" and weights is None
+    asked = effective("all" if plain else by, weights)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if plain and not fusion.blocks:
+            lengths = np.outer(np.linalg.norm(mine, axis=1), np.linalg.norm(theirs, axis=1))
+            return np.clip(mine @ theirs.T / lengths, -1.0, 1.0)
+        total, ours, others = (np.zeros((len(mine), len(theirs))) for _ in range(3))
+        for modality, block in (fusion.blocks or {}).items():
+            first, second = (np.linalg.norm(rows[:, block], axis=1) for rows in (mine, theirs))
+            both = np.outer(first > TINY, second > TINY)
+            inner = mine[:, block] @ theirs[:, block].T
+            if plain:  # the cosine over the columns that both have
+                total += inner
+                ours += both * first[:, None] ** 2
+                others += both * second**2
+            else:  # the weighted mean of the cosines of the modalities that both have
+                total += asked[modality] * np.where(both, inner * first[:, None] / second, 0.0)
+                ours += asked[modality] * both * first[:, None] ** 2
+        return np.clip(total / (np.sqrt(ours * others) if plain else ours), -1.0, 1.0)
 
 
 def separable(fusion: Blocks, by: By, weights: Mapping[Modality, float] | None) -> bool:
