@@ -166,6 +166,9 @@ class Library(Catalog):
                 mine = (members.c.clip_id == clip_id) & (members.c.community == community)
                 if connection.execute(members.delete().where(mine)).rowcount == 0:
                     raise UnknownClip()
+                votes = tables.votes.c
+                on_it = (votes.query_id == clip_id) | (votes.result_id == clip_id)
+                connection.execute(tables.votes.delete().where(votes.community == community, on_it))
                 left = connection.execute(sa.select(members.c.clip_id).where(members.c.clip_id == clip_id)).first()
                 if kept or left is not None:
                     return False
@@ -202,6 +205,7 @@ class Library(Catalog):
                 connection.execute(table.delete().where(table.c.encoder.not_in(keep)))
             connection.execute(tables.fusions.delete())
             connection.execute(tables.clusterings.delete())
+            connection.execute(tables.tunings.delete())  # learnt from what other encoders found alike
         self._write_encoders()
 
     # What was made of them
