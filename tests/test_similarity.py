@@ -19,7 +19,7 @@ SETS: list[tuple[Modality, ...]] = [
 
 @pytest.fixture(scope="module")
 def fitted() -> dict[Method, tuple[fusion.Fusion, np.ndarray]]:
-    clips = [features(n, SETS[n % 7], near=1000 + n % 9) for n in range(60)]
+    clips = [features(n, SETS[n % 7], near=1000 + n % 9) for n in range(39)]  # too few for `joint` to learn long
     made = {}
     for method in METHODS:
         found = autoencoder.fit(clips, TINY, epochs=2) if method == "paper" else fusion.fit(method, clips, TINY)
@@ -45,9 +45,9 @@ def one_at_a_time(rows: np.ndarray, found: fusion.Fusion, by: By, weights) -> np
 @pytest.mark.parametrize("weights", [None, {"audio": 2.0, "lyrics": 0.0}])
 def test_it_is_the_comparison_of_each(fitted, method: Method, by: By, weights) -> None:
     found, rows = fitted[method]
-    table = pairwise(rows[:30], rows, found, by, weights)
-    assert table.shape == (30, 60) and table.dtype == np.float64
-    np.testing.assert_allclose(table, one_at_a_time(rows, found, by, weights)[:30], rtol=0, atol=1e-12)
+    table = pairwise(rows[:20], rows, found, by, weights)
+    assert table.shape == (20, 39) and table.dtype == np.float64
+    np.testing.assert_allclose(table, one_at_a_time(rows, found, by, weights)[:20], rtol=0, atol=1e-12)
     if method in ("standard", "raw"):
         assert np.isnan(table).any() and not np.isnan(table).all()
 
