@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 Scores = NDArray[np.float64]  # shape (queries, candidates); not a number where they have nothing in common
 Mask = NDArray[np.bool_]  # of the same shape
 Column = NDArray[np.float64]  # shape (queries,)
+Places = NDArray[np.intp]  # places among the candidates, or of the queries, shape (queries,)
 
 CUTS = (1, 5, 10)  # first so many results whose precision is told
 MEASURES = (*(f"p@{k}" for k in CUTS), "map")
@@ -72,7 +73,7 @@ def chance(right: Mask, among: Mask) -> dict[str, Column]:
     return {**{f"p@{k}": share for k in CUTS}, "map": whole}
 
 
-def ranks(scores: Scores, own: NDArray[np.intp]) -> Column:
+def ranks(scores: Scores, own: Places) -> Column:
     """The rank, from 1, at which each query finds the one candidate that is its own; infinite where it does not.
 
     Candidates that are just as similar come before it, so that a method which cannot tell anything finds nothing.
