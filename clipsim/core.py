@@ -11,6 +11,7 @@ import functools
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -423,7 +424,8 @@ class ClipSim:
         source = await asyncio.to_thread(sources.parse, clip.path or clip.url or clip.id, self.settings.hosts)
 
         async def encode(media: Media) -> Clip:
-            features = await self._intake.encode(Media(clip, media.audio, media.video, lyrics or media.lyrics))
+            about = replace(clip, notes=media.clip.notes)
+            features = await self._intake.encode(Media(about, media.audio, media.video, lyrics or media.lyrics))
             words = described(clip, features, lyrics or media.lyrics).words
             await asyncio.to_thread(self._library.save_features, clip_id, features, words)
             return clip

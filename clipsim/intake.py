@@ -30,6 +30,7 @@ from clipsim.errors import (
 from clipsim.library import Library
 from clipsim.model import HOME, MODALITIES, Clip, Features, Lyrics, Media, Modality, Progress, Stage
 from clipsim.settings import Settings
+from clipsim.sources.lyrics import INSTRUMENTAL, UNHEARD
 from clipsim.workers import Pool
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ class Intake:
             for task in tasks.values():
                 task.cancel()
             await asyncio.gather(*tasks.values(), return_exceptions=True)
-        features = merge(found, tuple(error.message for error in failed))
+        features = _instrumental(merge(found, tuple(error.message for error in failed)))
         if not features.vectors:
             if failed:
                 raise next((error for error in failed if isinstance(error, TooShort)), failed[0])
@@ -171,7 +172,7 @@ class Intake:
             if new_words:
                 if progress is not None:
                     progress(STAGES["lyrics"])
-                read = await self._pool().encode("lyrics", Media(changed, lyrics=lyrics))
+                read = await self._pool().encode("lyrics", Media(replace(changed, notes=()), lyrics=lyrics))
                 features = merge([_without(features, self._preset, "lyrics"), read])
             media = Media(changed, lyrics=lyrics)
             return await asyncio.to_thread(self._keep, media, features, community, added_by)
@@ -237,6 +238,14 @@ def merge(found: list[Features], notes: tuple[str, ...] = ()) -> Features:
         fingerprint=prints[0] if prints else None,
         notes=(*(note for features in found for note in features.notes), *notes),
     )
+
+
+def _instrumental(features: Features) -> Features:
+    """Where captions have no words and the sound has no singer either, the note says that it is an instrumental."""
+    tags = {label.label for label in features.tags}
+    if UNHEARD not in features.notes or "instrumental" not in tags or any("vocal" in tag for tag in tags):
+        return features
+    return replace(features, notes=tuple(INSTRUMENTAL if note == UNHEARD else note for note in features.notes))
 
 
 def _without(features: Features, preset: Preset, modality: Modality) -> Features:

@@ -39,7 +39,7 @@ class Lyrics:
     """The words of a clip, cleaned: no time stamps, sound marks or rolling repeats; one line of text per line sung."""
 
     text: str
-    language: str | None = None  # BCP 47, such as "en" or "pt-BR"; None where nobody said
+    language: str | None = None  # BCP 47, such as "en" or "pt-BR"; None where nobody said and the words do not tell
     origin: Literal["manual", "automatic", "sidecar", "given"] = "given"
 
 

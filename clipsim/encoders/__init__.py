@@ -74,7 +74,8 @@ class Part:
     """One encoder of a preset: its name (the key in `Features.vectors`), modality, size, and where it is loaded.
 
     `loader` is `module:function`; the function takes nothing and returns the encoder. `weights` names the entries of
-    `clipsim.weights` it reads.
+    `clipsim.weights` it reads. `reads` names the languages (BCP 47, first parts) that a text encoder was made for;
+    empty: it is given words in every language.
     """
 
     encoder: str
@@ -82,6 +83,7 @@ class Part:
     size: int
     loader: str
     weights: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
     def load(self) -> Any:
         """The encoder itself (slow: reads weights)."""
@@ -120,8 +122,8 @@ LIBROSA = Part("librosa", "audio", 257, "clipsim.encoders.audio:load")
 MUSICNN = Part("musicnn", "audio", 200, "clipsim.encoders.tags:load", ("musicnn",))
 I3D = Part("i3d", "video", 400, "clipsim.encoders.video:load_i3d", ("i3d",))
 R3D = Part("r3d_18", "video", 400, "clipsim.encoders.video:load_r3d", ("r3d_18",))
-MPNET = Part("mpnet", "lyrics", 768, "clipsim.encoders.text:load_mpnet", ("mpnet",))
-MINILM = Part("minilm", "lyrics", 384, "clipsim.encoders.text:load_minilm", ("minilm",))
+MPNET = Part("mpnet", "lyrics", 768, "clipsim.encoders.text:load_mpnet", ("mpnet",), ("en",))
+MINILM = Part("minilm", "lyrics", 384, "clipsim.encoders.text:load_minilm", ("minilm",), ("en",))
 BERT = Part("bert", "lyrics", 768, "clipsim.encoders.text:load_bert", ("bert",))
 
 PRESETS: dict[str, Preset] = {

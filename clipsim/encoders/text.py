@@ -6,10 +6,15 @@ overlap, and every token counts once in the mean: where two windows cover it, th
 For a text that fits in one window this is exactly what sentence-transformers computes (Reimers & Gurevych 2019,
 "Sentence-BERT", section 3: mean pooling, the special tokens at both ends included), without the final scaling to unit
 length, which cosine does not see. In a longer text the special tokens of the windows do not count.
+
+The halves (`Encoded.segments`) are read each on its own: a token's state knows everything in its window, so halves cut
+out of one window would be alike by what they heard of each other. Where a text takes more than one window, no window
+crosses its middle and the whole is made of both halves, which then cost nothing.
 """
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +36,8 @@ MINILM_TOKENS = 256
 BERT_TOKENS = 512
 OVERLAP = 64  # tokens that a window shares with the one before it: some eight lines of context
 MAX_CHARACTERS = 50_000  # read of a text; the longest of 395 real lyrics has 8566
-MAX_TOKENS = 4096  # read of a text: 13 windows; bounds the time that hostile text can take
+MAX_TOKENS = 4096  # read of a text: 14 windows; bounds the time that hostile text can take
+HALF_WORDS = 5  # of a half of a text; a shorter one says too little
 BATCH = 4  # windows computed at once
 
 
@@ -84,21 +90,39 @@ class SentenceEncoder(_Encoder):
     """A sentence transformer: the mean of its last hidden states over the whole text. Not scaled to unit length."""
 
     def encode(self, text: str) -> Encoded:
-        """Encode a text of any length; beyond `MAX_TOKENS` tokens the rest is not read.
+        """Encode a text of any length, one line of it per line sung; beyond `MAX_TOKENS` tokens the rest is not read.
 
         Raises:
             EncoderError: the text has no words.
         """
         ids = self._ids(text)
+        divided = halves(text[:MAX_CHARACTERS])
+        try:
+            parts = [self._ids(half)[: MAX_TOKENS // 2] for half in divided or ()]
+        except EncoderError:  # one half has no word that the network knows
+            parts = []
+        short = len(ids) <= self.tokens - 2
+        read = self._means([ids, *parts] if short or not parts else parts)
+        segments = np.stack([_finite(mean) for mean, _, _ in read[-2:]]) if parts else None
+        if short or not parts:
+            return Encoded(_finite(read[0][0]), segments=segments)
+        total = sum(inner for _, inner, _ in read)
+        return Encoded(_finite(total / sum(count for _, _, count in read)), segments=segments)
+
+    def _means(self, texts: list[list[int]]) -> list[tuple[Any, Any, int]]:
+        """The mean state of each text, float64 (size,); the sum over its own tokens alone, and how many there are."""
         size = self.tokens - 2  # without the special tokens
-        spans = windows(len(ids), size, min(OVERLAP, size // 4))
-        states = self._states([ids[start:stop] for start, stop in spans])
-        total, count = np.zeros(states[0].shape[1], np.float64), 0
-        for (keep, until), state in zip(kept(spans), states, strict=True):
-            own = state if len(states) == 1 else state[keep + 1 : until + 1]
-            total += own.double().sum(0).numpy()
-            count += len(own)
-        return Encoded(_finite(total / count))
+        spans = [windows(len(ids), size, min(OVERLAP, size // 4)) for ids in texts]
+        states = iter(self._states([ids[a:b] for ids, own in zip(texts, spans, strict=True) for a, b in own]))
+        found = []
+        for ids, own in zip(texts, spans, strict=True):
+            inner: Any = 0
+            for keep, until in kept(own):
+                state = next(states).double()
+                inner = inner + state[keep + 1 : until + 1].sum(0).numpy()
+            mean = state.mean(0).numpy() if len(own) == 1 else inner / len(ids)  # one window: its special tokens too
+            found.append((mean, inner, len(ids)))
+        return found
 
 
 class FirstTokenEncoder(_Encoder):
@@ -112,6 +136,21 @@ class FirstTokenEncoder(_Encoder):
         """
         (state,) = self._states([self._ids(text)[: self.tokens - 2]])
         return Encoded(_finite(state[0].numpy()))
+
+
+def halves(text: str) -> tuple[str, str] | None:
+    """The first and the second half of a text, divided between two lines where one ends near the middle.
+
+    None where either half would have under `HALF_WORDS` words.
+    """
+    lines = [line.split() for line in text.split("\n")]
+    words = [word for line in lines for word in line]
+    cut = min(accumulate(map(len, lines)), key=lambda end: abs(2 * end - len(words)))
+    if 4 * min(cut, len(words) - cut) < len(words):  # one line is most of the text
+        cut = len(words) // 2
+    if min(cut, len(words) - cut) < HALF_WORDS:
+        return None
+    return " ".join(words[:cut]), " ".join(words[cut:])
 
 
 def windows(length: int, size: int, overlap: int) -> list[tuple[int, int]]:

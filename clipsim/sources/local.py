@@ -16,7 +16,7 @@ from clipsim.model import Clip, Lyrics, Media
 from clipsim.settings import Settings
 from clipsim.sources import _metadata
 from clipsim.sources.links import Source
-from clipsim.sources.lyrics import SUFFIXES, is_notice, read_lyrics
+from clipsim.sources.lyrics import SUFFIXES, is_notice, read_lyrics, read_or_why
 
 LYRICS_TAGS = ("lyrics", "unsyncedlyrics", "uslt", "syncedlyrics")  # and `lyrics-eng`, as libav names ID3's
 MAX_NEIGHBOURS = 10_000  # entries of a folder that are looked through for lyrics
@@ -105,10 +105,11 @@ def _words(path: Path, tags: Mapping[str, str]) -> tuple[Lyrics | None, tuple[st
     notes = []
     for beside, language in _neighbours(path):
         try:
-            found = read_lyrics(beside, origin="sidecar", lang=language)
+            found, why = read_or_why(beside, origin="sidecar", lang=language)
         except ClipSimError as error:
             notes.append(f"Its lyrics were not read: {error.message}")
             continue
+        notes += [why] if why else []
         if found is not None and beside.suffix.lower() == ".txt" and is_notice(beside.read_text(errors="replace")):
             continue  # the recording's licence, not its words
         if found is not None:

@@ -37,7 +37,7 @@ from clipsim.model import JSON, Clip, Lyrics, Media
 from clipsim.settings import Settings
 from clipsim.sources import _metadata
 from clipsim.sources.links import Source
-from clipsim.sources.lyrics import read_lyrics
+from clipsim.sources.lyrics import read_or_why
 
 LINE_LIMIT = 4 * 1024 * 1024  # bytes of one answer
 ERROR_TAIL = 4000  # bytes of the child's stderr that are kept for the log
@@ -236,7 +236,6 @@ def _lyrics(answer: JSON, work: Path) -> tuple[Lyrics | None, str | None]:
         return None, answer.get("note") or "It has no captions."
     origin = "automatic" if captions["origin"] == "automatic" else "manual"
     try:
-        lyrics = read_lyrics(work / Path(captions["name"]).name, origin=origin, lang=captions["language"])  # type: ignore[arg-type]
+        return read_or_why(work / Path(captions["name"]).name, origin=origin, lang=captions["language"])  # type: ignore[arg-type]
     except ClipSimError:
         return None, "Its captions cannot be read."
-    return lyrics, None if lyrics else "Its captions have hardly any words."

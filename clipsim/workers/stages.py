@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from clipsim import language
 from clipsim import media as reader
 from clipsim.encoders import SAMPLE_RATE, Encoded, Part, Preset
 from clipsim.errors import ClipSimError, DiskFull, EncoderError, UnexpectedError
@@ -88,10 +89,21 @@ def _video(path: Path | None, preset: Preset) -> Features:
 
 
 def _lyrics(media: Media, preset: Preset) -> Features:
-    text = media.lyrics.text if media.lyrics else ""
-    if word_count(text) < MIN_WORDS:
-        return Features(notes=("It has no lyrics.",) if not text.strip() else ("Its lyrics are too short.",))
-    return _collect({part.encoder: encoder(part).encode(text) for part in preset.of("lyrics")}, "")
+    """Each text encoder reads the lines in the languages it was made for."""
+    lyrics = media.lyrics
+    if lyrics is None or not lyrics.text.strip():
+        return Features(notes=media.clip.notes or ("It has no lyrics.",))  # the source knows why
+    if word_count(lyrics.text) < MIN_WORDS:
+        return Features(notes=("Its lyrics are too short.",))
+    found: dict[str, Encoded] = {}
+    notes: tuple[str, ...] = ()
+    for part in preset.of("lyrics"):
+        text, other = language.readable(lyrics.text, part.reads, lyrics.language)
+        if other is not None and word_count(text) < MIN_WORDS:
+            notes = (f"The words are in {language.name(other)}, which the text encoder does not read.",)
+        else:
+            found[part.encoder] = encoder(part).encode(text)
+    return replace(_collect(found, ""), notes=notes)
 
 
 def _collect(found: dict[str, Encoded], labels: str) -> Features:

@@ -84,11 +84,52 @@ def test_cls_reads_only_the_beginning(folder: Path) -> None:
 
 def test_long_text_counts_every_token_once(folder: Path) -> None:
     song = _song(70).split()
-    # By hand: 30 tokens a window, at least 7 shared, 70 in all: (0, 30), (20, 50), (40, 70), which meet at 25 and 45.
-    states = [_plain(folder, " ".join(song[a:b]))[1:-1] for a, b in ((0, 30), (20, 50), (40, 70))]
-    expected = torch.cat((states[0][:25], states[1][5:25], states[2][5:])).mean(0)
-    found = text.SentenceEncoder(folder, 32).encode(" ".join(song)).vector
-    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+    # By hand: 30 tokens a window, at least 7 shared, 35 in each half: (0, 30) and (5, 35), which meet at 17.
+    half = []
+    for start in (0, 35):
+        states = [_plain(folder, " ".join(song[start + a : start + b]))[1:-1] for a, b in ((0, 30), (5, 35))]
+        half.append(torch.cat((states[0][:17], states[1][12:])))
+    found = text.SentenceEncoder(folder, 32).encode(" ".join(song))
+    np.testing.assert_allclose(found.vector, torch.cat(half).mean(0).numpy(), atol=1e-5)
+    assert found.segments is not None and found.segments.shape == (2, 32) and found.segments.dtype == np.float32
+    np.testing.assert_allclose(found.segments, torch.stack(half).mean(1).numpy(), atol=1e-5)
+
+
+def test_halves_of_a_short_text_know_nothing_of_each_other(folder: Path) -> None:
+    song = _song(20).split()
+    found = text.SentenceEncoder(folder, 32).encode("\n".join((" ".join(song[:9]), " ".join(song[9:]))))
+    expected = [_plain(folder, " ".join(part)).mean(0).numpy() for part in (song[:9], song[9:])]
+    np.testing.assert_allclose(found.segments, expected, atol=1e-5)
+    np.testing.assert_allclose(found.vector, _plain(folder, " ".join(song)).mean(0).numpy(), atol=1e-5)
+
+
+def test_halves_of_a_text_whose_halves_fit_a_window(folder: Path) -> None:
+    song = _song(40).split()
+    states = [_plain(folder, " ".join(part)) for part in (song[:20], song[20:])]
+    found = text.SentenceEncoder(folder, 32).encode(" ".join(song))
+    np.testing.assert_allclose(found.segments, [state.mean(0).numpy() for state in states], atol=1e-5)
+    whole = torch.cat([state[1:-1] for state in states]).mean(0)  # without special tokens, as every longer text
+    np.testing.assert_allclose(found.vector, whole.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("a b c d e\nf g h i j", ("a b c d e", "f g h i j")),
+        ("a b c d e f g\nh i\nj k l m n", ("a b c d e f g", "h i j k l m n")),
+        ("a b c d e f g h i j k l", ("a b c d e f", "g h i j k l")),  # one line
+        ("a\nb c d e f g h i j k l m", ("a b c d e f", "g h i j k l m")),  # one line is most of it
+        ("a b c d\ne f g h i", None),
+        ("", None),
+    ],
+)
+def test_halves(words: str, expected: tuple[str, str] | None) -> None:
+    assert text.halves(words) == expected
+
+
+def test_a_text_too_short_to_be_divided_has_no_halves(folder: Path) -> None:
+    encoder = text.SentenceEncoder(folder, 32)
+    assert encoder.encode("love rain fire walk in the night and dance").segments is None  # 9 words
 
 
 @pytest.mark.parametrize("length", [1, 29, 30, 31, 49, 50, 51, 64, 333, 4096])

@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from clipsim.errors import ClipSimError, FileMissing, NotMedia
 from clipsim.sources import read_lyrics
-from clipsim.sources.lyrics import MAX_TEXT, MIN_WORDS, decode, is_notice, parse_lines, word_count
+from clipsim.sources.cleaning import MAX_TEXT
+from clipsim.sources.lyrics import (
+    FEW_WORDS,
+    INSTRUMENTAL,
+    MIN_WORDS,
+    UNHEARD,
+    decode,
+    is_notice,
+    parse_lines,
+    read_or_why,
+    word_count,
+)
 
 LRC = """[ti:A title]
 [ar:An artist]
@@ -154,6 +165,20 @@ def test_files_in_every_encoding(tmp_path: Path, name: str, encoding: str) -> No
         assert found is not None and (found.text, found.origin, found.language) == (words, "sidecar", "de-DE")
 
 
+def test_the_language_is_told_where_nobody_said() -> None:
+    found = read_lyrics("Für dich würde ich über alle Brücken gehen,\nund ich komme nie wieder nach Hause zurück")
+    assert found is not None and found.language == "de"
+
+
+def test_why_there_are_no_words() -> None:
+    marks = "WEBVTT\n\n00:01.000 --> 00:02.000\n[Music]\n\n00:03.000 --> 00:04.000\n(audience cheering)\n"
+    assert read_or_why(marks) == (None, INSTRUMENTAL)
+    assert read_or_why(marks, origin="automatic") == (None, UNHEARD)  # it may be singing that nobody understood
+    assert read_or_why(marks + "\n00:05.000 --> 00:06.000\nhello\n") == (None, FEW_WORDS)
+    assert read_or_why("") == (None, FEW_WORDS)
+    assert read_or_why("words enough for a clip to be compared by, these are more than a dozen of them")[1] is None
+
+
 def test_a_text_is_not_taken_for_a_path() -> None:
     found = read_lyrics("one two three four five.\nsix seven eight.txt")
     assert found is not None and found.text.startswith("one two")
@@ -172,7 +197,7 @@ def test_what_is_no_text(tmp_path: Path) -> None:
 
 def test_size_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
-    path.write_text("some words that go on and on\n" * 400_000)
+    path.write_text("some words that go on and on\nand on\n" * 300_000)
     found = read_lyrics(path)
     assert found is not None and MAX_TEXT - 100 < len(found.text) <= MAX_TEXT
     assert parse_lines("x" * 1_000_000) == ["x" * 500]

@@ -149,7 +149,8 @@ async def test_captions_by_a_machine(youtube: FakeYouTube, made: dict[str, Path]
         ({}, "It has no captions."),
         ({"captions": {"en": CAPTIONS}, "captions_error": 429}, "slow down"),
         ({"captions": {"en": CAPTIONS}, "captions_error": 500}, "could not be fetched"),
-        ({"captions": {"en": "WEBVTT\n\n00:00.000 --> 00:01.000\n[Music]\n"}}, "hardly any words"),
+        ({"captions": {"en": "WEBVTT\n\n00:00.000 --> 00:01.000\n[Music]\n"}}, "seems to be an instrumental"),
+        ({"captions": {"en": "WEBVTT\n\n00:00.000 --> 00:01.000\nhello\n"}}, "hardly any words"),
         ({"captions": {"en": "WEBVTT\n" + "x" * 5 * 2**20}}, "could not be fetched"),
     ],
 )
