@@ -9,13 +9,14 @@ embeddings: those of different songs may be as close (AudioMuse-AI #773).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsim import diversity as varied
 from clipsim.errors import MissingModality, NotTrained
 from clipsim.explain import why
 from clipsim.model import HOME, By, Clip, Features, Matrix, Method, Modality, Vector
@@ -27,6 +28,8 @@ BATCH = 500  # clips whose vectors are read at once, where all are
 GROWTH = 4  # times as many at each further fetch
 MOST = 3200  # candidates fetched for the sake of exactness alone; to fill a list, as many as there are
 PAGE = 20  # candidates whose metadata is read at once
+POOL = 5  # candidates for each result, where they are to differ from each other …
+POOL_LEAST = 25  # … and at least so many
 SAME_SECONDS, SAME_SHARE = 3.0, 0.02  # durations that differ by less than either belong to one recording, perhaps
 
 
@@ -107,20 +110,24 @@ def search(
     weights: Mapping[Modality, float] | None = None,
     community: str = HOME,
     per_artist: int = 2,
+    diversity: float = 0.0,
 ) -> list[Found]:
     """The `k` clips most similar to a clip of the library, best first; fewer if the community has no more.
 
     `by` compares by one modality alone; candidates without it are left out. `weights` multiplies what each modality
     counts for. At most `per_artist` results by one artist, the seed's own included (0: no limit; clips without a known
-    artist are not limited).
+    artist are not limited). With `diversity` above 0, up to 1, the results are chosen among five times as many so that
+    they differ from each other too (`clipsim.diversity`), and are in that order; their similarities stay what they are.
 
     Raises:
         MissingModality: the seed does not have what is asked for.
         NotTrained: the seed has no embedding of this fusion.
-        InvalidSetting: weights that cannot be used. IndexUnavailable: as the index says.
+        InvalidSetting: weights or a diversity that cannot be used. IndexUnavailable: as the index says.
     """
+    varied.check(diversity)
     if k < 1:
         return []
+    asked, k = k, max(POOL_LEAST, POOL * k) if diversity else k
     if separable(fusion, by, weights):
         embedded = library.vectors(fusion_id, [seed.id])
         if seed.id not in embedded:
@@ -142,6 +149,10 @@ def search(
             break
         if enough and candidates.fetched >= MOST:
             break
+    if diversity:
+        between = _between(library, fusion_id, fusion, by, weights, [clip.id for clip, _ in chosen])
+        order = varied.mmr([one.similarity for _, one in chosen], between, asked, diversity)
+        chosen = [chosen[position] for position in order]
     senses = _senses(library, fusion, seed, chosen) if fusion.blocks is None else {}
     return [
         Found(clip, one.similarity, shown, why(seed, clip, shown))
@@ -224,6 +235,33 @@ def _scanned(
             if total is not None:
                 scored.append(Scored(clip_id, total, modal_mean(mine, theirs, asked)[1]))
     return sorted(scored, key=lambda one: (-one.similarity, one.id))
+
+
+def _between(
+    library: Store,
+    fusion_id: str,
+    fusion: Fusion,
+    by: By,
+    weights: Mapping[Modality, float] | None,
+    ids: Sequence[str],
+) -> Callable[[int], NDArray[np.float64]]:
+    """The similarity of one of these clips to each of them: float64, (ids,); not a number where they share nothing."""
+    if separable(fusion, by, weights):
+        rows = library.vectors(fusion_id, ids)
+
+        def similarities(position: int) -> NDArray[np.float64]:
+            scored = Comparison(rows[ids[position]], fusion, by, weights).score(rows)
+            found = {one.id: one.similarity for one in scored}
+            return np.array([found.get(clip_id, np.nan) for clip_id in ids])
+
+        return similarities
+    modal, asked = _modal(library, fusion, ids), effective(by, weights)
+
+    def means(position: int) -> NDArray[np.float64]:
+        found = [modal_mean(modal[ids[position]], modal[clip_id], asked)[0] for clip_id in ids]
+        return np.array([np.nan if one is None else one for one in found])
+
+    return means
 
 
 def _senses(
