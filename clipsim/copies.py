@@ -1,8 +1,8 @@
 """Copies of a clip as they turn up elsewhere: smaller, quieter, cropped. What `clipsim evaluate --copies` looks for.
 
-A copy is the same recording, so its original has to come first when it is the query (known-item search). The changes are
-those of fingerprinting's robustness tests (Haitsma & Kalker 2002, section 4): lossy coding, level, band limit, cropping;
-and a small picture.
+A copy is the same recording, so its original has to come first when it is the query (known-item search). The changes
+are those of fingerprinting's robustness tests (Haitsma & Kalker 2002, section 4): lossy coding, level, band limit,
+cropping; and a small picture.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clipsim.errors import FileMissing, NotMedia
+from clipsim.errors import NotMedia
+from clipsim.media import _audio, _opened, _video
 
 if TYPE_CHECKING:
     from av.container import InputContainer, OutputContainer
@@ -49,10 +50,28 @@ MP3_RATES = (32_000, 44_100, 48_000)  # Hz
 PCM, MP3, H264 = "pcm_s16le", "libmp3lame", "libx264"
 
 
+def changes(source: Path | str, change: Change) -> bool:
+    """Whether the change makes another file of this one: a quiet picture has no level, a short clip no middle.
+
+    Raises:
+        FileMissing, NotMedia: as `make`.
+    """
+    with _opened(source) as given:
+        sound, picture = _audio(given), _video(given)
+        if change.height:
+            return picture is not None and picture.codec_context.height > change.height
+        if change.seconds:
+            return given.duration is not None and given.duration / 1e6 > change.seconds
+        if change.sample_rate:
+            return sound is not None and sound.codec_context.sample_rate > change.sample_rate
+        return sound is not None
+
+
 def make(source: Path | str, target: Path | str, change: Change) -> Path:
     """Write a changed copy of a file to `target` (its suffix: `SUFFIX`) and return that.
 
-    Sound and picture that the change does not touch are copied packet by packet.
+    A picture that the change does not touch is copied packet by packet; a cover is no picture. Sound that keeps its
+    bit rate is kept without loss.
 
     Raises:
         FileMissing: there is no such file.
@@ -61,28 +80,23 @@ def make(source: Path | str, target: Path | str, change: Change) -> Path:
     import av
 
     target = Path(target)
-    if not Path(source).is_file():
-        raise FileMissing(f"There is no file {source}.")
     try:
-        with av.open(str(source), metadata_errors="ignore") as given, av.open(str(target), "w") as made:
-            if not (given.streams.audio or given.streams.video):
-                raise NotMedia
-            if change.height and not given.streams.video:
+        with _opened(source) as given, av.open(str(target), "w") as made:
+            sound, picture = _audio(given), _video(given)
+            if change.height and picture is None:
                 raise NotMedia("That file has no video.", hint="")
-            for packet in _interleaved(given, made, change):
+            if (change.bit_rate or change.gain or change.sample_rate) and sound is None:
+                raise NotMedia("That file has no sound.", hint="")
+            if sound is None and picture is None:
+                raise NotMedia
+            streams = [] if sound is None else [_sound(given, sound, made, change)]
+            streams += [] if picture is None else [_picture(given, picture, made, change)]
+            for packet in chain.from_iterable(streams):  # one after the other, which a file for ourselves may be
                 made.mux(packet)
-    except av.FFmpegError as error:
+    except BaseException:
         target.unlink(missing_ok=True)
-        raise NotMedia(f"That file cannot be copied ({type(error).__name__}).") from None
+        raise
     return target
-
-
-def _interleaved(given: InputContainer, made: OutputContainer, change: Change) -> Iterator[Any]:
-    """The copy's packets: one stream after the other, which a file for ourselves may be."""
-    streams = [_sound(given, made, change)] if given.streams.audio else []
-    if given.streams.video:
-        streams.append(_picture(given, made, change))
-    yield from chain.from_iterable(streams)
 
 
 def _span(given: InputContainer, change: Change) -> tuple[float, float]:
@@ -93,10 +107,9 @@ def _span(given: InputContainer, change: Change) -> tuple[float, float]:
     return begin, begin + change.seconds
 
 
-def _sound(given: InputContainer, made: OutputContainer, change: Change) -> Iterator[Any]:
+def _sound(given: InputContainer, stream: Any, made: OutputContainer, change: Change) -> Iterator[Any]:
     import av
 
-    stream = given.streams.audio[0]
     layout = "stereo" if stream.codec_context.channels > 1 else "mono"
     rate = change.sample_rate or stream.codec_context.sample_rate
     if change.bit_rate and rate not in MP3_RATES:
@@ -112,7 +125,6 @@ def _sound(given: InputContainer, made: OutputContainer, change: Change) -> Iter
     def packets() -> Iterator[Any]:
         nonlocal at
         written = 0
-        given.seek(0)
         for decoded in chain(given.decode(stream), (None,)):
             for frame in resampler.resample(decoded):
                 samples = frame.to_ndarray()
@@ -129,8 +141,7 @@ def _sound(given: InputContainer, made: OutputContainer, change: Change) -> Iter
     return packets()
 
 
-def _picture(given: InputContainer, made: OutputContainer, change: Change) -> Iterator[Any]:
-    stream: Any = given.streams.video[0]
+def _picture(given: InputContainer, stream: Any, made: OutputContainer, change: Change) -> Iterator[Any]:
     if change.height is None and change.seconds is None:
         out: Any = made.add_stream_from_template(stream)
 

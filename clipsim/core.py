@@ -9,16 +9,25 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 from clipsim import sources
 from clipsim.encoders import PRESETS, Preset
 from clipsim.engine import Engine, TrainReport
-from clipsim.errors import ClipSimError, EmptyLibrary, FileMissing, UnexpectedError, UnknownClip, UnknownLink
+from clipsim.errors import (
+    ClipSimError,
+    EmptyLibrary,
+    FileMissing,
+    NotTrained,
+    UnexpectedError,
+    UnknownClip,
+    UnknownLink,
+)
 from clipsim.intake import About, Intake, Status, described
 from clipsim.jobs import Job, Jobs
 from clipsim.library import Library
@@ -41,6 +50,11 @@ from clipsim.model import (
 from clipsim.owner import Owner
 from clipsim.settings import Settings, load
 from clipsim.workers import Pool, open_pool
+
+if TYPE_CHECKING:
+    from clipsim.evaluation import Evaluation
+    from clipsim.evaluation import Progress as Telling
+    from clipsim.judgements import LabelName
 
 log = logging.getLogger(__name__)
 
@@ -348,6 +362,61 @@ class ClipSim:
         if not await self.count(community=community):
             raise EmptyLibrary("There are no clips to draw yet.")
         return await self._thread(self._engine.map, Path(file), community, highlight)
+
+    async def evaluate(
+        self,
+        label: LabelName = "genre",
+        *,
+        exclude: Literal["artist"] | None = None,
+        methods: Sequence[str] | None = None,
+        community: str = HOME,
+        copies: int = 0,
+        seed: int = 0,
+        progress: Telling | None = None,
+    ) -> Evaluation:
+        """Measure how well every method finds what goes together (see `clipsim.evaluation`). Changes nothing.
+
+        Args:
+            label: what goes together: clips of one genre, artist or album, or what was voted (feedback).
+            exclude: "artist" leaves a query's own artist's clips out of its list.
+            methods: what to measure (default: all but the autoencoder, which takes minutes).
+            community: whose clips.
+            copies: how many clips, drawn from those whose file is still there, are copied, changed and looked for.
+            seed: of what is drawn.
+            progress: told what is under way, how much of it is done, and of how much.
+
+        Raises:
+            EmptyLibrary: too few clips have the label, or nobody voted.
+            InvalidSetting: there is no method of a name, or artists are to be found and excluded at once.
+        """
+        from clipsim import evaluation, judgements, pools
+
+        stopped = threading.Event()
+
+        def told(what: str, done: int, of: int) -> None:
+            if stopped.is_set():
+                raise NotTrained("The evaluation was stopped.", hint="")
+            if progress is not None:
+                progress(what, done, of)
+
+        told("reading", 0, 1)
+        pool = await self._thread(functools.partial(pools.gather, self._library, community, votes=label == "feedback"))
+        await self._thread(judgements.judge, pool, label, exclude)  # says at once what is wrong
+        evaluation.named(pool, methods)
+        if copies:
+            step = functools.partial(told, "copies")
+            work = pools.copied(
+                pool, copies, self._intake.encode, seed=seed, at_once=self.settings.workers + 1, step=step
+            )
+            pool = await self._guard(work)
+        measure = functools.partial(
+            evaluation.evaluate, pool, label, exclude=exclude, methods=methods, default=self._engine.default
+        )
+        try:
+            return await self._thread(functools.partial(measure, seed=seed, progress=told))
+        except asyncio.CancelledError:
+            stopped.set()  # its thread ends at its next step
+            raise
 
     async def warm(self) -> None:
         """Load the encoders now instead of with the first clip."""
