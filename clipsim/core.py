@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import secrets
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -43,12 +44,15 @@ from clipsim.model import (
     Match,
     Media,
     Method,
+    Modality,
     Progress,
     Stage,
     Vector,
+    Vote,
 )
 from clipsim.owner import Owner
 from clipsim.settings import Settings, load
+from clipsim.tuning import Tuning
 from clipsim.workers import Pool, open_pool
 
 if TYPE_CHECKING:
@@ -84,6 +88,7 @@ class ClipSim:
         self._borrowed = pool is not None
         self._intake = Intake(settings, preset, library, self._pool)
         self._training: asyncio.Task[None] | None = None
+        self._tuning: dict[str, asyncio.Task[None]] = {}  # by community
 
     @classmethod
     @asynccontextmanager
@@ -127,6 +132,8 @@ class ClipSim:
         self._engine.stop()
         if self._training is not None:  # its thread must not outlive the ownership of the folder
             await asyncio.wait([self._training])
+        if self._tuning:
+            await asyncio.wait(self._tuning.values())
         if self._workers is not None and not self._borrowed:
             await self._workers.close()
         await asyncio.to_thread(self._engine.close)
@@ -190,6 +197,8 @@ class ClipSim:
         k: int = 5,
         by: By = "all",
         method: Method | None = None,
+        weights: Mapping[Modality, float] | None = None,
+        diversity: float = 0.0,
         community: str = HOME,
         added_by: str | None = None,
         progress: Progress | None = None,
@@ -209,7 +218,7 @@ class ClipSim:
                 raise UnknownClip(f"There is no clip “{str(source)[:80]}” in the library.") from None
         if progress is not None:
             progress("comparing")
-        return await self._query(clip, k, by, method, community, status)
+        return await self._query(clip, k, by, method, community, status, weights, diversity)
 
     async def settle(self) -> str | None:
         """Wait until a training that is due has ended; returns a sentence on what is missing before one can be."""
@@ -220,23 +229,50 @@ class ClipSim:
     # Asking
 
     async def query(
-        self, clip: str | Clip, k: int = 5, by: By = "all", method: Method | None = None, *, community: str = HOME
+        self,
+        clip: str | Clip,
+        k: int = 5,
+        by: By = "all",
+        method: Method | None = None,
+        *,
+        weights: Mapping[Modality, float] | None = None,
+        diversity: float = 0.0,
+        community: str = HOME,
     ) -> Answer:
         """The `k` clips most similar to one that the library has, with why, its cluster, and the method that answered.
+
+        Args:
+            clip: an id, a link, a path, a title, or the clip itself.
+            k: how many.
+            by: everything, or one modality alone.
+            method: how the modalities are fused (default: the one that answers).
+            weights: what a modality counts for, 1 being the usual (default: what the community's votes taught).
+            diversity: 0, the most similar, to 1, clips that differ from each other too (`clipsim.diversity`).
+            community: whose clips.
 
         Raises:
             UnknownClip: the community has no such clip.
             MissingModality: `by` names a modality that the clip lacks.
             NotTrained: the method needs `train` first.
+            InvalidSetting: weights or a diversity that cannot be used.
         """
         found = clip if isinstance(clip, Clip) else await self.find(clip, community=community)
-        return await self._query(found, k, by, method, community, "known")
+        return await self._query(found, k, by, method, community, "known", weights, diversity)
 
     async def similar(
-        self, clip: str | Clip, k: int = 5, by: By = "all", method: Method | None = None, *, community: str = HOME
+        self,
+        clip: str | Clip,
+        k: int = 5,
+        by: By = "all",
+        method: Method | None = None,
+        *,
+        weights: Mapping[Modality, float] | None = None,
+        diversity: float = 0.0,
+        community: str = HOME,
     ) -> list[Match]:
         """The results of `query` alone."""
-        return list((await self.query(clip, k, by, method, community=community)).results)
+        found = await self.query(clip, k, by, method, weights=weights, diversity=diversity, community=community)
+        return list(found.results)
 
     async def embedding(self, clip: str | Clip) -> Vector:
         """The clip's embedding: float32, shape (256,), unit length.
@@ -299,6 +335,61 @@ class ClipSim:
             "jobs": await self._thread(self._jobs.counts),
             "training": self._training is not None and not self._training.done(),
         }
+
+    # Saying what one thinks of an answer
+
+    async def vote(
+        self,
+        query: str | Clip,
+        result: str | Clip,
+        up: bool | None,
+        *,
+        voter: str = "me",
+        community: str = HOME,
+        rank: int | None = None,
+        method: Method | None = None,
+        by: By = "all",
+    ) -> Vote | None:
+        """Put a thumb on a result: up (True), down (False), or take it away (None). The voter's last one counts.
+
+        `rank`, `method` and `by` say what had been answered. With enough votes the community's weights are tuned in
+        the background (`tune`).
+
+        Raises:
+            UnknownClip: the community does not have both clips.
+            InvalidSetting: the result is the query itself, or a value is none that can be kept.
+        """
+        asked, found = [
+            clip if isinstance(clip, Clip) else await self.find(clip, community=community) for clip in (query, result)
+        ]
+        if up is None:
+            await self._thread(self._engine.votes.withdraw, community, voter, asked.id, found.id)
+            return None
+        vote = Vote(asked.id, found.id, up, voter, community, method, by, rank)
+        cast = await self._thread(self._engine.votes.cast, vote)
+        self._tune_if_due(community)
+        return cast
+
+    async def votes(self, query: str | Clip, *, voter: str | None = None, community: str = HOME) -> dict[str, Vote]:
+        """The votes on a clip's results, by the result's id: one voter's, or (None) the newest on each."""
+        asked = query if isinstance(query, Clip) else await self.find(query, community=community)
+        return await self._thread(self._engine.votes.of, asked.id, community, voter)
+
+    async def tune(self, community: str = HOME, *, dry_run: bool = False, reset: bool = False) -> Tuning:
+        """Learn from a community's votes what each modality counts for in it, and keep that if it holds.
+
+        `dry_run` keeps nothing; `reset` goes back to the usual weights instead.
+
+        Raises:
+            NotTrained: the method `standard`, whose weights they are, is not trained. EmptyLibrary: there are no clips.
+        """
+        if reset:
+            return await self._thread(self._engine.tuner.reset, community)
+        return await self._thread(self._engine.tune, community, dry_run)
+
+    async def secret(self) -> bytes:
+        """Bytes that nobody outside this library knows, always the same: to sign with."""
+        return await self._thread(self._secret)
 
     # Keeping
 
@@ -484,8 +575,18 @@ class ClipSim:
             return self._library.find(text, community)
         return self._library.get(source.id, community)
 
-    async def _query(self, clip: Clip, k: int, by: By, method: Method | None, community: str, status: Status) -> Answer:
-        return await self._thread(self._engine.query, clip, k, by, method, community, status)
+    async def _query(
+        self,
+        clip: Clip,
+        k: int,
+        by: By,
+        method: Method | None,
+        community: str,
+        status: Status,
+        weights: Mapping[Modality, float] | None,
+        diversity: float,
+    ) -> Answer:
+        return await self._thread(self._engine.query, clip, k, by, method, community, status, weights, diversity)
 
     async def _encode_anew(self, clip_id: str) -> None:
         clip = await asyncio.to_thread(self._library.get, clip_id)
@@ -511,6 +612,25 @@ class ClipSim:
                 await self._thread(self._engine.train, method, None)
         except ClipSimError as error:
             log.warning("training in the background failed: %s", error)
+
+    def _tune_if_due(self, community: str) -> None:
+        if community not in self._tuning:
+            self._tuning[community] = asyncio.create_task(self._tune_when_due(community))
+
+    async def _tune_when_due(self, community: str) -> None:
+        try:
+            await self._thread(self._engine.tune_if_due, community)
+        except ClipSimError as error:
+            log.warning("tuning in the background failed: %s", error)
+        finally:
+            del self._tuning[community]
+
+    def _secret(self) -> bytes:
+        held = self._library.meta("secret")
+        if not isinstance(held, str):
+            held = secrets.token_hex(32)
+            self._library.set_meta("secret", held)
+        return held.encode()
 
     async def _thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._guard(asyncio.to_thread(function, *args, **kwargs))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,13 @@ from clipsim.model import (
     Match,
     Matrix,
     Method,
+    Modality,
     Vector,
 )
 from clipsim.settings import Settings
+from clipsim.similarity import effective
+from clipsim.tuning import Tuner, Tuning
+from clipsim.votes import Votes
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +82,8 @@ class Engine:
         self._making: set[str] = set()  # fusions that are being embedded and indexed
         self._fusions: dict[str, Fusion] = {}
         self.groups = Groups(library, self._embeddings)
+        self.votes = Votes(library)
+        self.tuner = Tuner(library, self.votes)
         self._checked: set[str] = set()  # fusions whose clips were all found embedded and indexed since the last change
 
     @property
@@ -303,12 +309,24 @@ class Engine:
 
     # Answers
 
-    def query(self, clip: Clip, k: int, by: By, asked: Method | None, community: str, status: Any) -> Answer:
+    def query(
+        self,
+        clip: Clip,
+        k: int,
+        by: By,
+        asked: Method | None,
+        community: str,
+        status: Any,
+        weights: Mapping[Modality, float] | None = None,
+        diversity: float = 0.0,
+    ) -> Answer:
         """The clip's neighbours, each with why and its cluster. Raises as `ClipSim.query`."""
         from clipsim import retrieval
 
+        learnt = self.tuner.weights(community) if weights is None and by == "all" else None
         for attempt in (1, 2):
             ready = self.answering(asked)
+            used = learnt if weights is None and ready.fusion.method == "standard" else weights
             try:
                 found = retrieval.search(
                     self._library,
@@ -318,8 +336,10 @@ class Engine:
                     clip,
                     k=k,
                     by=by,
+                    weights=used,
                     community=community,
                     per_artist=self._settings.per_artist,
+                    diversity=diversity,
                 )
                 break
             except (IndexUnavailable, NotTrained):  # a retrained fusion took over meanwhile, or the index is broken
@@ -331,7 +351,10 @@ class Engine:
             Match(rank, each.clip, each.similarity, each.by, groups.get(each.clip.id), each.why)
             for rank, each in enumerate(found, 1)
         )
-        return Answer(clip, ready.fusion.method, matches, groups.get(clip.id), ready.notice, status)
+        told = effective(by, used) if used is not None and by == "all" else None
+        if told is not None and set(told.values()) == {1.0}:
+            told = None
+        return Answer(clip, ready.fusion.method, matches, groups.get(clip.id), ready.notice, status, told)
 
     def _embeddings(self, community: str) -> tuple[list[str], Matrix]:
         return self._library.embeddings(self.answering().saved.id, community)
@@ -346,6 +369,31 @@ class Engine:
             return vectors[clip_id]
         ids, matrix = self._library.embeddings(ready.saved.id)
         return isometric(matrix, EMBEDDING_SIZE)[ids.index(clip_id)]
+
+    # What people say of the answers
+
+    def tune(self, community: str, dry_run: bool = False) -> Tuning:
+        """Learn from a community's votes what each modality counts for in it.
+
+        Raises:
+            NotTrained: there is no `standard` fusion yet, whose weights they would be.
+            EmptyLibrary: there are no clips.
+        """
+        ready = self.answering("standard")
+        if ready.fusion.method != "standard":
+            raise NotTrained(
+                "Votes change the weights of the method standard, which has not been trained on this library.",
+                hint="Add more clips, or run: clipsim train",
+            )
+        found = self.tuner.tune(community, ready.saved.id, ready.fusion, dry_run=dry_run)
+        log.info("tuned %s: %s", community, found.sentence)
+        return found
+
+    def tune_if_due(self, community: str) -> Tuning | None:
+        """As `tune`, where enough votes have come since, and there is something to tune."""
+        if self._library.active_fusion("standard") is None or not self.tuner.due(community):
+            return None
+        return self.tune(community)
 
     # Looking after it
 
@@ -381,6 +429,7 @@ class Engine:
             "method": method,
             "trained_on": saved.clips if saved else 0,
             "communities": len(self._library.communities()),
+            "tuned": len(self.tuner.tuned()),
             "index": "ok",
         }
 

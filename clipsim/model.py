@@ -142,6 +142,7 @@ class Answer:
     cluster: Cluster | None = None
     notice: str | None = None
     status: Literal["added", "known"] = "known"
+    weights: Mapping[Modality, float] | None = None  # asked for, or learnt from the community's votes; None: the usual
 
 
 @dataclass(frozen=True, slots=True)

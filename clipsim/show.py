@@ -98,6 +98,7 @@ def answer(found: Answer) -> JSON:
             "status": found.status,
         },
         "method": found.method,
+        **({"weights": dict(found.weights)} if found.weights is not None else {}),
         "notice": found.notice,
         "results": [match(result) for result in found.results],
     }

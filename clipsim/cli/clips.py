@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 from collections.abc import Callable, Iterator
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,8 +25,10 @@ from clipsim.cli.shared import (
 )
 from clipsim.errors import ClipSimError, FileMissing
 
+HEAVIEST = 1000  # a weight
+
 if TYPE_CHECKING:
-    from clipsim.model import JSON, Answer, Clip
+    from clipsim.model import JSON, Answer, Clip, Modality
 
 
 def add(
@@ -106,17 +109,29 @@ def similar(
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many.")] = 5,
     by: Annotated[Kinds, typer.Option(help="What to compare by.")] = "all",
     method: Annotated[Methods | None, typer.Option(help="How the modalities are fused.")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="audio=N,video=N,lyrics=N", help="What each counts for; 1 is the usual, 0 not at all."),
+    ] = None,
+    diversity: Annotated[
+        float, typer.Option(metavar="0..1", min=0.0, max=1.0, help="How much results should differ from each other.")
+    ] = 0.0,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
     """The clips that go with one clip, and why. A link or file that is new is added first."""
+    if weights is not None and by != "all":
+        raise typer.BadParameter("goes with --by all", param_hint="--weights")
+    weighed = None if weights is None else parse_weights(weights)
 
     async def work() -> int:
         from clipsim import show
 
         async with library(data) as sim, progress_bars(1) as progress:
             with progress.clip(clip) as stage:
-                found: Answer = await sim.answer(clip, k=k, by=by, method=method, progress=stage)
+                found: Answer = await sim.answer(
+                    clip, k=k, by=by, method=method, weights=weighed, diversity=diversity, progress=stage
+                )
         if json or everywhere.json:
             show.document(show.answer(found))
             return 0
@@ -126,6 +141,34 @@ def similar(
         return 0
 
     run(work())
+
+
+def parse_weights(text: str) -> dict[Modality, float]:
+    """`audio=2,video=1,lyrics=0.5` as numbers from 0 to `HEAVIEST`. What is not named stays as it is.
+
+    Raises:
+        typer.BadParameter: it is nothing of the kind, or everything would count for nothing.
+    """
+    from clipsim.model import MODALITIES
+
+    found: dict[Modality, float] = {}
+    for part in text.split(","):
+        name, _, number = (piece.strip() for piece in part.partition("="))
+        modality = next((each for each in MODALITIES if each == name), None)
+        try:
+            weight = float(number)
+        except ValueError:
+            weight = -1.0
+        if modality is None or modality in found or not (isfinite(weight) and 0 <= weight <= HEAVIEST):
+            raise typer.BadParameter(
+                f"“{part.strip()[:40]}” is no weight: name each of {', '.join(MODALITIES)} once at most, with a number "
+                f"from 0 to {HEAVIEST}, such as audio=2,lyrics=0.5",
+                param_hint="--weights",
+            )
+        found[modality] = weight
+    if len(found) == len(MODALITIES) and not any(found.values()):
+        raise typer.BadParameter("one weight must be above 0", param_hint="--weights")
+    return found
 
 
 def cluster(
