@@ -140,6 +140,17 @@ class Questions:
         return clip if clip.id == text or clip.title.casefold() == text.casefold() else None
 
 
+async def by_id(sim: ClipSim, text: str) -> Clip:
+    """The clip of the library with exactly this id.
+
+    Raises:
+        UnknownClip: there is none.
+    """
+    if not _CLIP_ID.fullmatch(text):
+        raise UnknownClip(hint=NO_CLIP_HINT)  # the façade would take other texts for paths, too
+    return await sim.find(text)
+
+
 async def named(sim: ClipSim, text: str) -> Clip:
     """The clip of the library with this id or title. A text from the web is never looked for on the disk.
 

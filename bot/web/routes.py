@@ -5,6 +5,7 @@
 | `GET /` | the page: a field for a link, the newest clips |
 | `POST /answer` (form: source, k) | 303 to `GET /answer/{job}`, which shows progress, then the answer |
 | `GET /clip/{id}?by=&k=` | what is similar to a clip of the library |
+| `POST /vote` (form: query, result, thumb, …) | 303 to the answer, with the thumb on that result |
 | `POST /api/answer` `{"source", "k", "wait"}` | 202 and the job; with `"wait": true` 200 and the job with its answer |
 | `GET /api/jobs/{job}` | `{"id", "state", "stage", "answer", "error"}` |
 | `GET /api/similar?clip=&k=&by=` | an answer |
@@ -28,6 +29,7 @@ from aiohttp import web
 from bot.web.auth import Handler, guard, secure_headers
 from bot.web.questions import Question, Questions, named
 from bot.web.shown import SENSES, answer_json, error_json, percent, picture, plain, status_of, web_link
+from bot.web.thumbs import Thumbs
 from clipsim import __version__
 from clipsim.errors import ClipSimError, UnexpectedError
 from clipsim.model import JSON, MODALITIES, Answer, By, Stage
@@ -66,6 +68,7 @@ class Page:
         self.settings = settings
         self.discord = discord
         self.questions = Questions(sim, settings.hosts)
+        self.thumbs = Thumbs(sim)
         self._map_lock = asyncio.Lock()
         self._map: tuple[tuple[object, ...], bytes] | None = None
         self._templates = jinja2.Environment(
@@ -95,13 +98,23 @@ class Page:
             raise question.error
         if question.answer is None:
             return self._page("progress.html", question=question, refresh=True)
-        return self._answered(question.answer, question.k, "all")
+        return await self._answered(request, question.answer, question.k, "all", question.id)
 
     async def clip(self, request: web.Request) -> web.Response:
         """What is similar to a clip of the library."""
         k, by = number(request.query.get("k")), way(request.query.get("by"))
         found = await named(self.sim, request.match_info["id"])
-        return self._answered(await self.sim.query(found, k, by), k, by)
+        return await self._answered(request, await self.sim.query(found, k, by), k, by)
+
+    async def vote(self, request: web.Request) -> web.Response:
+        """A thumb was put on a result, or taken off: 303 to the answer that it was put on."""
+        form = await request.post()
+        k, by = number(form.get("k")), way(str(form.get("by", "")))
+        try:
+            back: str | None = f"/answer/{self.questions[str(form.get('job', ''))].id}"
+        except KeyError:
+            back = None
+        return await self.thumbs.cast(request, form, by, k, back)
 
     async def map(self, request: web.Request) -> web.Response:
         """The library as a picture; drawn once for each state of the library."""
@@ -171,8 +184,11 @@ class Page:
         except KeyError:
             raise web.HTTPNotFound(reason="That question is not known (any more): ask it again.") from None
 
-    def _answered(self, answer: Answer, k: int, by: By) -> web.Response:
-        return self._page("answer.html", answer=answer, k=k, by=by)
+    async def _answered(
+        self, request: web.Request, answer: Answer, k: int, by: By, job: str | None = None
+    ) -> web.Response:
+        votes = await self.thumbs.of(request, answer.query)
+        return self._page("answer.html", answer=answer, k=k, by=by, votes=votes, job=job)
 
     def _page(self, template: str, status: int = 200, **values: Any) -> web.Response:
         talk = self.discord() if self.discord else None
@@ -264,6 +280,7 @@ def make_app(sim: ClipSim, settings: Settings, *, discord: Discord | None = None
             web.post("/answer", page.ask),
             web.get("/answer/{job}", page.answer),
             web.get("/clip/{id}", page.clip),
+            web.post("/vote", page.vote),
             web.get("/map.png", page.map),
             web.get("/healthz", page.healthz),
             web.post("/api/answer", page.api_answer),

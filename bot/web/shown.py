@@ -11,6 +11,7 @@ from clipsim.errors import (
     DiskFull,
     EmptyLibrary,
     HostNotAllowed,
+    InvalidSetting,
     LibraryLocked,
     MissingModality,
     NotTrained,
@@ -27,6 +28,7 @@ _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\
 # The first that fits an error: its HTTP status.
 STATUS: tuple[tuple[type[ClipSimError], int], ...] = (
     (UnknownLink, 400),
+    (InvalidSetting, 400),
     (HostNotAllowed, 403),
     (UnknownClip, 404),
     (EmptyLibrary, 409),
@@ -118,6 +120,7 @@ def answer_json(answer: Answer) -> JSON:
     return {
         "query": clip_json(answer.query),
         "method": answer.method,
+        **({"weights": dict(answer.weights)} if answer.weights is not None else {}),
         "status": answer.status,
         "notice": answer.notice,
         "cluster": cluster_json(answer.cluster),

@@ -22,8 +22,9 @@ from bot.web.auth import host_allowed
 from bot.web.questions import MAX_RUNNING
 from bot.web.routes import make_app
 from bot.web.shown import STATUS, plain, status_of
+from bot.web.thumbs import COOKIE, MOST
 from clipsim import errors
-from clipsim.model import Answer, Clip, Cluster, Label, Match, Progress
+from clipsim.model import Answer, Clip, Cluster, Label, Match, Progress, Vote
 from clipsim.settings import Settings
 
 LINK = "https://www.youtube.com/watch?v=aaaaaaaaaa1"
@@ -56,6 +57,8 @@ class Shelf:
         self.asked: list[str] = []
         self.sick: Exception | None = None
         self.maps = 0
+        self.cast: dict[tuple[str, str, str], Vote] = {}  # by voter, query and result
+        self.key = b"of this library"
 
     async def clips(self, *, limit: int | None = None, **_: Any) -> list[Clip]:
         return self.all[:limit]
@@ -92,6 +95,19 @@ class Shelf:
         if self.sick:
             raise self.sick
         return replace(await self.query(self.all[0], k), status="added")
+
+    async def secret(self) -> bytes:
+        return self.key
+
+    async def votes(self, asked: Clip, *, voter: str, **_: Any) -> dict[str, Vote]:
+        return {vote.result: vote for vote in self.cast.values() if (vote.voter, vote.query) == (voter, asked.id)}
+
+    async def vote(self, query: Clip, result: Clip, up: bool | None, *, voter: str, **more: Any) -> None:
+        if query.id == result.id:
+            raise errors.InvalidSetting("A clip is no result of its own.")
+        self.cast.pop((voter, query.id, result.id), None)
+        if up is not None:
+            self.cast[voter, query.id, result.id] = Vote(query.id, result.id, up, voter, **more)
 
     async def map(self, path: Path, **_: Any) -> None:
         self.maps += 1
@@ -474,6 +490,133 @@ def test_plain_text() -> None:
     assert plain(None) == ""
 
 
+# thumbs
+
+
+ON_SECOND = {"query": "aaaaaaaaaa1", "result": "aaaaaaaaaa2", "thumb": "up", "rank": "1", "method": "raw", "by": "all"}
+
+
+async def put(served: Served, status: int = 303, headers: dict[str, str] | None = None, **more: str) -> str:
+    """Send a thumb's form; where it leads, or what was said."""
+    form = ON_SECOND | more
+    async with served.client.post("/vote", data=form, headers=headers, allow_redirects=False) as response:
+        text = await response.text()
+        assert response.status == status, text
+        return response.headers["Location"] if status == 303 else text_of(text)
+
+
+def pressed(page: str, clip_id: str = "aaaaaaaaaa2") -> list[str]:
+    """Which thumbs of a result are pressed."""
+    form = page.split(f'id="thumbs-{clip_id}"', 1)[1].split("</form>", 1)[0]
+    return re.findall(r'data-thumb="(\w+)" value="none" aria-pressed="true"', form)
+
+
+async def test_a_thumb_without_javascript_comes_back_to_the_answer_and_is_shown(serve: Serve) -> None:
+    served = await serve(*CLIPS)
+    async with served.client.post("/answer", data={"source": LINK, "k": "2"}) as response:
+        job, page = response.url.path, await response.text()
+    assert pressed(page) == [] and 'aria-label="Slower Guitar goes with Slow Guitar"' in page
+    fields = dict(
+        re.findall(r'name="(\w+)" value="([^"]*)"', page.split('id="thumbs-aaaaaaaaaa2"', 1)[1].split("<button", 1)[0])
+    )
+    assert await put(served, **fields) == f"{job}#result-aaaaaaaaaa2"
+    (vote,) = served.shelf.cast.values()
+    assert (vote.query, vote.result, vote.up, vote.rank, vote.method, vote.by) == (
+        "aaaaaaaaaa1", "aaaaaaaaaa2", True, 1, "raw", "all",
+    )  # fmt: skip
+    page = await served.page(job)
+    assert pressed(page) == ["up"] and pressed(page, "aaaaaaaaaa3") == []
+    assert await put(served, thumb="down", by="audio", k="3") == "/clip/aaaaaaaaaa1?by=audio&k=3#result-aaaaaaaaaa2"
+    assert pressed(await served.page("/clip/aaaaaaaaaa1")) == ["down"]
+    await put(served, thumb="none")
+    assert pressed(await served.page("/clip/aaaaaaaaaa1")) == [] and not served.shelf.cast
+
+
+async def test_each_browser_has_its_own_thumbs_and_those_who_only_look_get_no_cookie(serve: Serve) -> None:
+    served = await serve(*CLIPS)
+    async with served.client.get("/clip/aaaaaaaaaa1") as response:
+        assert "Set-Cookie" not in response.headers
+    await put(served, thumb="none")  # there was none to take back
+    assert not served.client.session.cookie_jar.filter_cookies(served.client.make_url("/"))
+    async with served.client.post("/vote", data=ON_SECOND, allow_redirects=False) as response:
+        attributes = {part.strip().lower() for part in response.headers["Set-Cookie"].split(";")[1:]}
+        assert {"httponly", "samesite=lax", "path=/"} <= attributes and any("max-age" in part for part in attributes)
+    await put(served, thumb="down")
+    served.client.session.cookie_jar.clear()
+    assert pressed(await served.page("/clip/aaaaaaaaaa1")) == []
+    await put(served)
+    assert sorted(vote.up for vote in served.shelf.cast.values()) == [False, True]
+    assert all(re.fullmatch(r"web-[0-9a-f]{32}", vote.voter) for vote in served.shelf.cast.values())
+
+
+@pytest.mark.parametrize("tamper", ["name", "signature", "none", "other key", "garbage"])
+async def test_nobody_votes_by_another_s_name(serve: Serve, tamper: str) -> None:
+    served = await serve(*CLIPS)
+    await put(served)
+    (cookie,) = served.client.session.cookie_jar
+    name, signature = cookie.value.split(".")
+    served.client.session.cookie_jar.clear()
+    if tamper == "other key":
+        served = await serve(*CLIPS)
+        served.shelf.key = b"of another library"
+    value = {
+        "name": f"{'0' * 32}.{signature}",
+        "signature": f"{name}.{signature[:-1]}{'0' if signature[-1] != '0' else '1'}",
+        "none": f"{name}.",
+        "other key": f"{name}.{signature}",
+        "garbage": "me.\u00e9" * 99,
+    }[tamper]
+    page = {"Cookie": f"{COOKIE}={value}"}
+    async with served.client.get("/clip/aaaaaaaaaa1", headers=page) as response:
+        assert response.status == 200 and pressed(await response.text()) == []
+    await put(served, headers=page, thumb="down")
+    assert not {"web-me", f"web-{'0' * 32}"} & {vote.voter for vote in served.shelf.cast.values()}
+    assert [vote.up for vote in served.shelf.cast.values() if vote.voter == f"web-{name}"] in ([], [True])
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ({"thumb": "sideways"}, 400),
+        ({"result": "aaaaaaaaaa1"}, 400),
+        ({"result": "nothing"}, 404),
+        ({"result": "aaaaaaaaaa9"}, 404),
+        ({"query": "/etc/passwd"}, 404),
+        ({"query": "Slow Guitar"}, 404),  # an id, and nothing else
+        ({"by": "smell"}, 400),
+        ({"k": "99"}, 400),
+    ],
+)
+async def test_a_thumb_that_cannot_be_is_refused(serve: Serve, more: dict[str, str], status: int) -> None:
+    served = await serve(*CLIPS)
+    await put(served, status, **more)
+    assert not served.shelf.cast
+
+
+async def test_a_thumb_leads_nowhere_else(serve: Serve) -> None:
+    served = await serve(*CLIPS)
+    for job in ("//evil.example", "https://evil.example/", "../../x", "nothing"):
+        assert (await put(served, job=job)).startswith("/clip/aaaaaaaaaa1?")
+    await put(served, rank="-1", method="<script>", job="")
+    assert {(vote.rank, vote.method) for vote in served.shelf.cast.values()} == {(None, None)}
+
+
+async def test_another_site_cannot_vote(serve: Serve) -> None:
+    served = await serve(*CLIPS)
+    for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}):
+        await put(served, 403, headers)
+    async with served.client.get("/vote", params=ON_SECOND) as response:
+        assert response.status == 405
+    assert not served.shelf.cast
+
+
+async def test_too_many_thumbs_are_refused(serve: Serve) -> None:
+    served = await serve(*CLIPS)
+    for number in range(MOST):
+        await put(served, thumb=("up", "down")[number % 2])
+    assert "a lot of thumbs" in await put(served, 503)
+
+
 # the rest of the page
 
 
@@ -570,6 +713,16 @@ class Browser:
         found = root and await self("DOM.getOuterHTML", nodeId=root["root"]["nodeId"])
         return text_of(found["outerHTML"]) if found else ""
 
+    async def has(self, selector: str) -> None:
+        """Wait until the page has an element."""
+        for _ in range(300):
+            root = await self("DOM.getDocument", depth=0)
+            found = root and await self("DOM.querySelector", nodeId=root["root"]["nodeId"], selector=selector)
+            if found and found["nodeId"]:
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"the browser never had {selector!r}; {self.complaints}")
+
     async def focus(self, selector: str) -> None:
         """Focus an element as soon as the page has it (node ids change while a page is still being loaded)."""
         for _ in range(300):
@@ -640,6 +793,17 @@ async def test_a_person_pastes_a_link_in_a_browser(serve: Serve, browser: Browse
     text = await browser.shows("Most similar")
     assert "Slower Guitar" in text
     assert "On it" not in text
+    for shown in ("up", "down", "none"):  # by keys, in place or by a new page
+        thumb = "down" if shown == "none" else shown
+        await browser.focus(f'#thumbs-aaaaaaaaaa2 [data-thumb="{thumb}"]')
+        for kind in ("keyDown", "keyUp"):
+            await browser(
+                "Input.dispatchKeyEvent", type=kind, key=" ", code="Space", windowsVirtualKeyCode=32, text=" "
+            )
+        await browser.has(
+            f'#thumbs-aaaaaaaaaa2 [data-thumb="{thumb}"][aria-pressed="{"false" if shown == "none" else "true"}"]'
+        )
+        assert [vote.up for vote in served.shelf.cast.values()] == {"up": [True], "down": [False], "none": []}[shown]
     complaints = [text for text in browser.complaints if "ERR_NAME_NOT_RESOLVED" not in text]  # thumbnails: no network
     assert complaints == []
     await browser("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=1, mobile=True)

@@ -1,6 +1,6 @@
 "use strict";
 
-// The page works without this file. With it, progress is live and titles complete themselves.
+// The page works without this file. With it, progress is live, titles complete themselves and thumbs stay in place.
 
 const POLL = 800; // milliseconds between two looks at a job
 const PAUSE = 200; // milliseconds without a keystroke before titles are looked up
@@ -65,6 +65,31 @@ source.addEventListener("input", () => {
     if (status !== 200) return;
     titles.replaceChildren(...body.map((clip) => Object.assign(document.createElement("option"), { value: clip.title })));
   }, PAUSE);
+});
+
+async function vote(form, button) {
+  const said = form.querySelector("output");
+  const body = new URLSearchParams(new FormData(form));
+  body.set("thumb", button.value);
+  try {
+    const response = await fetch(form.action, { method: "POST", body });
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    const fresh = page.getElementById(form.id);
+    if (!fresh) {
+      said.textContent = page.querySelector(".error h2")?.textContent ?? "That did not work.";
+      return;
+    }
+    form.replaceWith(document.adoptNode(fresh));
+    fresh.querySelector(`[data-thumb="${button.dataset.thumb}"]`).focus();
+  } catch {
+    said.textContent = "I lost contact with clipsim.";
+  }
+}
+
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches(".thumbs") || !event.submitter) return;
+  event.preventDefault();
+  vote(event.target, event.submitter);
 });
 
 document.querySelector("#ask").addEventListener("submit", (event) => {
