@@ -97,6 +97,11 @@ def _weights(settings: Settings) -> Iterable[Health]:
     for row in weights.status():
         if row.name in wanted:
             yield Health(f"weights {row.name}", row.ok, row.detail, "" if row.ok else "Run: clipsim models pull")
+    if any(part.encoder == "clap" for part in PRESETS[settings.preset].parts):
+        from clipsim.encoders import clap
+
+        problem = clap.missing(settings.clap)
+        yield Health("weights clap", problem is None, problem or str(settings.clap), clap.HINT if problem else "")
 
 
 def _owner(settings: Settings) -> Iterable[Health]:

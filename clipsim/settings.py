@@ -34,9 +34,11 @@ class Settings(BaseSettings):
     cache: Path = Field(
         Path(platformdirs.user_cache_dir("clipsim", appauthor=False)), description="folder of the models' weights"
     )
-    preset: Literal["standard", "paper", "small"] = Field(
-        "standard", description="the encoders: `standard`, `small` (a lighter text model) or `paper` (the deck's)"
+    preset: Literal["standard", "paper", "small", "clap"] = Field(
+        "standard",
+        description="the encoders: `standard`, `small` (lighter words), `clap` (a second ear) or `paper` (the deck's)",
     )
+    clap: Path | None = Field(None, description="folder of `laion/larger_clap_music`, for preset `clap`")
     web_host: str = Field("127.0.0.1", description="address of the web page; loopback unless you change it")
     web_port: int = Field(8080, ge=0, le=65535, description="port of the web page (0: any free one)")
     workers: int = Field(
@@ -67,7 +69,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="how much is logged")
 
-    @field_validator("data", "cache", "cookies")
+    @field_validator("data", "cache", "clap", "cookies")
     @classmethod
     def _expand(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().absolute()

@@ -120,6 +120,7 @@ class Preset:
 
 LIBROSA = Part("librosa", "audio", 257, "clipsim.encoders.audio:load")
 MUSICNN = Part("musicnn", "audio", 200, "clipsim.encoders.tags:load", ("musicnn",))
+CLAP = Part("clap", "audio", 512, "clipsim.encoders.clap:load")  # its weights are not in the table: see clap.py
 I3D = Part("i3d", "video", 400, "clipsim.encoders.video:load_i3d", ("i3d",))
 R3D = Part("r3d_18", "video", 400, "clipsim.encoders.video:load_r3d", ("r3d_18",))
 MPNET = Part("mpnet", "lyrics", 768, "clipsim.encoders.text:load_mpnet", ("mpnet",), ("en",))
@@ -129,5 +130,6 @@ BERT = Part("bert", "lyrics", 768, "clipsim.encoders.text:load_bert", ("bert",))
 PRESETS: dict[str, Preset] = {
     "standard": Preset("standard", (I3D, LIBROSA, MUSICNN, MPNET)),
     "small": Preset("small", (I3D, LIBROSA, MUSICNN, MINILM)),
+    "clap": Preset("clap", (I3D, LIBROSA, MUSICNN, CLAP, MPNET)),  # standard, and a second ear
     "paper": Preset("paper", (R3D, LIBROSA, BERT)),  # the deck's 1425 columns, in its order
 }
