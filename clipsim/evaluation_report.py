@@ -18,13 +18,13 @@ from clipsim.model import METHODS
 WIDE, ROW = 460, 24  # of a drawing, and of a line in it
 NAMES = 96  # units on the left for names
 VALUES = 52  # on the right for figures
-CURVE = 150  # height of a curve's drawing
+CURVE = 220  # height of a curve's drawing
 
 STYLE = """
-:root{--ink:#1c1a29;--soft:#66627a;--paper:#fafaff;--card:#fff;--line:#e4e2f0;--accent:#5b4bdb;
+:root{--ink:#1c1a29;--soft:#66627a;--paper:#fafaff;--card:#fff;--line:#e4e2f0;--bar:#c3bfdc;--accent:#5b4bdb;
 --s0:#5b4bdb;--s1:#d0567b;--s2:#1f8a70;--s3:#b26a00;--s4:#3a7ca5}
 @media(prefers-color-scheme:dark){:root{--ink:#eeecf8;--soft:#a5a1bb;--paper:#14131c;--card:#1d1b29;--line:#343145;
---accent:#a79bff;--s0:#a79bff;--s1:#ff8fb0;--s2:#5fd0b1;--s3:#ffbe6b;--s4:#7cc4f0}}
+--bar:#5a5674;--accent:#a79bff;--s0:#a79bff;--s1:#ff8fb0;--s2:#5fd0b1;--s3:#ffbe6b;--s4:#7cc4f0}}
 *{box-sizing:border-box}
 body{margin:0 auto;padding:1.25rem clamp(1rem,4vw,2.5rem) 3rem;max-width:68rem;background:var(--paper);color:var(--ink);
 font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;overflow-wrap:anywhere}
@@ -38,7 +38,7 @@ th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:6
 tr.best td{font-weight:700;color:var(--accent)}tr.chance td{color:var(--soft);border:0}
 td small{color:var(--soft);font-weight:400}
 svg{width:100%;height:auto;display:block;overflow:visible}
-svg text{font-size:12px;fill:var(--ink)}svg .soft{fill:var(--soft)}svg .best{font-weight:700;fill:var(--accent)}
+svg text{font-size:13px;fill:var(--ink)}svg .soft{fill:var(--soft)}svg .best{font-weight:700;fill:var(--accent)}
 svg .axis{stroke:var(--line)}svg .blind{stroke:var(--soft);stroke-dasharray:3 3}
 ol{margin:0;padding-left:1.2rem}li{margin:.4rem 0}li ul{list-style:none;padding:0;margin:.1rem 0;
 color:var(--soft);font-size:.9rem}
@@ -210,7 +210,7 @@ def _bars(found: Evaluation, values: Mapping[str, float], top: float, told: Call
     parts = [_open(ROW * len(values), "")]
     for number, (name, value) in enumerate(values.items()):
         y, wide = ROW * (number + 0.5), max(0.0, place(max(value, 0.0)) - NAMES)
-        colour = "var(--accent)" if name == found.default else "var(--line)"
+        colour = "var(--accent)" if name == found.default else "var(--bar)"
         parts.append(_name(name, y, name == found.default))
         parts.append(f'<rect x="{NAMES}" y="{y - 7}" width="{wide:.1f}" height="14" rx="3" style="fill:{colour}"/>')
         parts.append(f'<text class="soft" x="{WIDE}" y="{y + 4}" text-anchor="end">{told(value)}</text>')
