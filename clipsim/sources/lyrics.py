@@ -21,7 +21,9 @@ from clipsim.sources._metadata import clean, language
 from clipsim.sources.cleaning import MAX_TEXT, tidy, whole
 
 SUFFIXES = (".lrc", ".srt", ".vtt", ".txt")  # in the order in which a clip's neighbours are looked for
-MIN_WORDS = 5  # fewer say nothing about a clip: its lyrics count as missing
+# Fewer say nothing about a clip: its lyrics count as missing. Of 395 real lyrics, the 15 with fewer find their genre no
+# more often than chance (P@5 0.12, interval 0.05 to 0.20, chance 0.14); 10 to 20 words 0.21, 30 to 50 words 0.31.
+MIN_WORDS = 10
 MAX_BYTES = 4 * 1024 * 1024  # of a file; a machine's captions of twenty minutes, word by word, are about 0.5 MB
 MAX_NAME = 1024  # characters; a longer text is not a path
 BINARY_SHARE = 0.02  # of control characters; text has none

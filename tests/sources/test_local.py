@@ -14,7 +14,7 @@ from clipsim.sources import fetch, parse
 from clipsim.sources.local import name_of
 from tests.doubles.media import CODECS, make_clip
 
-WORDS = "these are the words that somebody sings\n"
+WORDS = "these are the words that somebody sings tonight, and the words are few\n"
 
 
 async def get(path: Path, **settings: object) -> Media:
@@ -77,12 +77,12 @@ async def test_words_beside_it(song: Path) -> None:
     assert (await get(song)).lyrics is None
     cue = "1\n00:00:01,000 --> 00:00:02,000\n"
     for name, head, language in (
-        (".txt", "", None),
+        (".txt", "", "en"),
         (".de.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\n", "de"),
         (".en.vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\n", "en"),
-        (".vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\n", None),
-        (".srt", cue, None),
-        (".LRC", "[00:01.00]", None),
+        (".vtt", "WEBVTT\n\n00:01.000 --> 00:02.000\n", "en"),
+        (".srt", cue, "en"),
+        (".LRC", "[00:01.00]", "en"),
     ):
         song.with_name(song.stem + name).write_text(f"{head}in {name}: {WORDS}")
         lyrics = (await get(song)).lyrics

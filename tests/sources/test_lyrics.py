@@ -151,7 +151,7 @@ def test_too_few_words_are_missing_words() -> None:
 @pytest.mark.parametrize("name", ["a.lrc", "a.srt", "a.vtt", "a.txt"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
 def test_files_in_every_encoding(tmp_path: Path, name: str, encoding: str) -> None:
-    words = "Für dich würde ich über Brücken gehen"
+    words = "Für dich würde ich noch heute über sieben alte Brücken gehen"
     text = {
         ".lrc": f"[00:01.00]{words}\r\n",
         ".srt": f"1\r\n00:00:01,000 --> 00:00:02,000\r\n{words}\r\n",
@@ -180,7 +180,7 @@ def test_why_there_are_no_words() -> None:
 
 
 def test_a_text_is_not_taken_for_a_path() -> None:
-    found = read_lyrics("one two three four five.\nsix seven eight.txt")
+    found = read_lyrics("one two three four five.\nsix seven eight nine ten eleven.txt")
     assert found is not None and found.text.startswith("one two")
     with pytest.raises(FileMissing):
         read_lyrics("missing.lrc")

@@ -30,7 +30,7 @@ Language: en
 [Music]
 
 00:00:02.000 --> 00:00:03.000
-come and dance with me
+come and dance with me until the night is over
 """
 ROLLING = """WEBVTT
 Kind: captions
@@ -46,14 +46,14 @@ hello my darling
 
 00:00:01.010 --> 00:00:02.000 align:start position:0%
 hello my darling
-come<00:00:01.300><c> and</c><00:00:01.600><c> dance</c>
+come<00:00:01.300><c> and</c><00:00:01.600><c> dance</c><c> until</c><c> the</c><c> night</c><c> is</c><c> over</c>
 
 00:00:02.000 --> 00:00:02.010 align:start position:0%
-come and dance
+come and dance until the night is over
  
 
 00:00:02.010 --> 00:00:03.000 align:start position:0%
-come and dance
+come and dance until the night is over
 [Music]
 """  # noqa: W293
 
@@ -92,7 +92,7 @@ async def test_a_clip_comes_as_two_small_files(youtube: FakeYouTube, made: dict[
     assert clip.url == f"https://www.youtube.com/watch?v={ID}" and clip.path is None and clip.duration == 3
     assert clip.thumbnail == f"https://i.ytimg.com/vi/{ID}/hqdefault.jpg" and clip.notes == ()
     assert found.lyrics is not None
-    assert found.lyrics.text == "Hello my darling\ncome and dance with me"
+    assert found.lyrics.text == "Hello my darling\ncome and dance with me until the night is over"
     assert (found.lyrics.language, found.lyrics.origin) == ("en", "manual")
 
     assert found.audio is not None and found.video is not None
@@ -139,7 +139,7 @@ async def test_captions_by_a_machine(youtube: FakeYouTube, made: dict[str, Path]
     youtube.add(ID, audio=made["audio"], automatic={"de": "WEBVTT", "en-orig": ROLLING, "en": "WEBVTT"})
     found = await get(tmp_path)
     assert found.lyrics is not None and found.lyrics.origin == "automatic" and found.lyrics.language == "en"
-    assert found.lyrics.text == "hello my darling\ncome and dance"
+    assert found.lyrics.text == "hello my darling\ncome and dance until the night is over"
     assert found.clip.language == "en"
 
 
