@@ -189,8 +189,8 @@ class Tuner:
 def holds(held: HeldOut) -> bool:
     """Whether fitted weights are better than the default by more than one standard error.
 
-    Of 180 draws of 30 to 200 random votes 3 passed. One error is enough because the loss is a proper score: weights fitted to
-    noise lose by it on average, so that chance has to make up for that first.
+    Of 180 draws of 30 to 200 random votes 3 passed. One error is enough because the loss is a proper score: weights
+    fitted to noise lose by it on average, so that chance has to make up for that first.
     """
     return held.gain > held.error
 
