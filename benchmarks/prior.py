@@ -1,27 +1,69 @@
-"""Write `clipsim/fusion/prior.npz`: mean and deviation of each encoder's columns over the songs and lyrics.
+"""Write `clipsim/fusion/prior.npz`, what was measured of each encoder's columns over the real songs and lyrics.
 
     python -m benchmarks.prior
 
-A library of few clips leans on them; see `clipsim.fusion.standardise`.
+Mean and deviation: a library of few clips leans on them (`clipsim.fusion.standardise`). What copies of a recording
+differ in: late fusion compensates for it (`clipsim.fusion.channel`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from benchmarks.songs import songs, words
-from clipsim.fusion.standardise import PRIOR
+from benchmarks.songs import HEARD, Songs, matrix, songs, words
+from clipsim.encoders import LIBROSA, MUSICNN
+from clipsim.fusion.channel import RANK
+from clipsim.fusion.columns import layers
+from clipsim.fusion.standardise import LIMIT, PRIOR
+
+HALVES = 1.0  # what the halves of a song count for beside the copies
 
 
 def main() -> None:
     arrays = {}
-    for name, vectors in {**songs().vectors, **words().vectors}.items():
-        wide = vectors.astype(np.float64)
+    heard = songs()
+    for name in (*HEARD, "mpnet"):
+        clips = heard.features if name in HEARD else words().features
+        wide = matrix(clips, name).astype(np.float64)
         arrays[f"{name}_mean"] = wide.mean(axis=0).astype(np.float32)
-        arrays[f"{name}_scale"] = wide.std(axis=0).astype(np.float32)
+        scale = wide.std(axis=0)  # some filters of musicnn never answer
+        arrays[f"{name}_scale"] = np.where(scale > 0, scale, 1.0).astype(np.float32)
         print(f"{name}: {wide.shape[1]} columns over {wide.shape[0]} clips")
+    for name in HEARD:
+        arrays[f"{name}_channel"] = channel(heard, name, arrays[f"{name}_scale"])
     np.savez_compressed(PRIOR, allow_pickle=False, **arrays)
     print(f"{PRIOR}: {PRIOR.stat().st_size} bytes")
+
+
+def channel(
+    heard: Songs,
+    encoder: str,
+    scale: np.ndarray,
+    rows: Sequence[int] | np.ndarray | None = None,
+) -> np.ndarray:
+    """D, float16 (RANK, columns) in deviations: DᵀD is the covariance of what copies and halves differ in, by layer.
+
+    The mean over the kinds of copies of the covariance of copy less original, and `HALVES` times that of a half less
+    the whole. `rows`: the songs to measure on (default: all).
+    """
+    chosen = np.arange(len(heard.artist)) if rows is None else np.asarray(rows)
+    part = next(part for part in (LIBROSA, MUSICNN) if part.encoder == encoder)
+    original = matrix(heard.features, encoder)[chosen].astype(np.float64)
+    differences = [(matrix(copied, encoder)[chosen] - original) / scale for copied in heard.copies.values()]
+    halves = [heard.features[row].segments.get(encoder) for row in chosen]
+    apart = np.array([both[0] - both[1] for both in halves if both is not None], np.float64) / scale / 2
+    found = np.zeros((RANK, part.size), np.float16)
+    for layer in layers(part):
+        covariance = HALVES * np.cov(apart[:, layer].T, bias=True)
+        for each in differences:
+            seen = np.clip(each[:, layer], -LIMIT, LIMIT)
+            covariance += seen.T @ seen / len(seen) / len(differences)
+        variances, directions = np.linalg.eigh(covariance)
+        print(f"{encoder}: {variances[-RANK:].sum() / variances.sum():.3f} of what copies differ in is kept")
+        found[:, layer] = np.sqrt(np.maximum(variances[-RANK:], 0))[:, None] * directions[:, -RANK:].T
+    return found
 
 
 if __name__ == "__main__":

@@ -1,56 +1,96 @@
-"""Features of the real songs and lyrics that the benchmarks measure on, computed once and kept in the cache folder."""
+"""Features of the real songs and lyrics that the benchmarks measure on, computed once and kept in the cache folder.
+
+The first time takes some twenty minutes on two cores: every song whole and in halves, and as five kinds of copies.
+"""
 
 from __future__ import annotations
 
 import csv
 import os
 import sys
+import tempfile
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from clipsim import media, settings
+from clipsim import copies, media, settings
 from clipsim.encoders import LIBROSA, MPNET, MUSICNN
 from clipsim.errors import SourceError
+from clipsim.fingerprint import Fingerprint, fingerprint
+from clipsim.model import Features
 
 DATA = Path(os.environ.get("CLIPSIM_TESTDATA") or Path(__file__).parent / "../../shared/data")
+KINDS = tuple(name for name, change in copies.CHANGES.items() if change.height is None)  # copies that change the sound
+HEARD = ("librosa", "musicnn")
+VERSION = 2  # of what is kept: count up when an encoder's output changes
 
 
 @dataclass(frozen=True)
 class Songs:
-    """Excerpts of 18 s: who sings, which genre (as tagged, may be empty), and their vectors, one row each."""
+    """Excerpts of some 18 s (some tags may be empty); everything has one entry for each song."""
 
     artist: np.ndarray
+    title: np.ndarray
     genre: np.ndarray
-    vectors: dict[str, np.ndarray]  # librosa (songs, 257), musicnn (songs, 200)
+    features: list[Features]  # librosa and musicnn, with their halves
+    fingerprints: list[Fingerprint]
+    copies: dict[str, list[Features]]  # by kind, in the songs' order
+    copied: dict[str, list[Fingerprint]]
 
 
 @dataclass(frozen=True)
 class Words:
-    """Real lyrics: their genre, and their vectors, one row each."""
+    """Real lyrics, cleaned as captions are; everything has one entry for each text."""
 
+    title: np.ndarray
     genre: np.ndarray
-    vectors: dict[str, np.ndarray]  # mpnet (lyrics, 768)
+    text: np.ndarray
+    features: list[Features]  # mpnet, with its halves
 
 
 def songs() -> Songs:
     """Every song that can be heard (a few are shorter than a second)."""
     kept = _kept("songs", _encode_songs)
-    return Songs(kept["artist"], kept["genre"], {name: kept[name] for name in ("librosa", "musicnn")})
+    variants = {kind: _features(kept, HEARD, f" {kind}" if kind else "") for kind in ("", *KINDS)}
+    prints = {kind: list(kept[f"fingerprint {kind}" if kind else "fingerprint"]) for kind in ("", *KINDS)}
+    whole, whole_prints = variants.pop(""), prints.pop("")
+    return Songs(kept["artist"], kept["title"], kept["genre"], whole, whole_prints, variants, prints)
 
 
 def words() -> Words:
-    """Every lyric that is not empty."""
+    """Every lyric that has enough words."""
     kept = _kept("lyrics", _encode_words)
-    return Words(kept["genre"], {"mpnet": kept["mpnet"]})
+    return Words(kept["title"], kept["genre"], kept["text"], _features(kept, ("mpnet",)))
+
+
+def matrix(features: list[Features], encoder: str) -> np.ndarray:
+    """The vectors of one encoder, one row for each clip."""
+    return np.array([clip.vectors[encoder] for clip in features])
+
+
+def _features(kept: dict[str, np.ndarray], encoders: tuple[str, ...], kind: str = "") -> list[Features]:
+    count = len(kept[encoders[0]])
+    found = []
+    for row in range(count):
+        halves = {name: kept[f"{name} halves"][row] for name in encoders if not kind}
+        found.append(
+            Features(
+                {name: kept[f"{name}{kind}"][row] for name in encoders},
+                {name: both for name, both in halves.items() if np.isfinite(both).all()},
+            )
+        )
+    return found
 
 
 def _kept(name: str, encode: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     if not DATA.is_dir():
         sys.exit("No test data: name its folder with CLIPSIM_TESTDATA.")
-    path = settings.load().cache / "benchmarks" / f"{name}.npz"
+    path = settings.load().cache / "benchmarks" / f"{name}-{VERSION}.npz"
     if not path.exists():
         print(f"encoding the {name} once, into {path}", file=sys.stderr)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,26 +100,79 @@ def _kept(name: str, encode: Callable[[], dict[str, np.ndarray]]) -> dict[str, n
 
 
 def _encode_songs() -> dict[str, np.ndarray]:
-    encoders = {"librosa": LIBROSA.load(), "musicnn": MUSICNN.load()}
-    found: dict[str, list] = {"artist": [], "genre": [], **{name: [] for name in encoders}}
-    for row in _rows(DATA / "songs" / "songs.csv"):
-        try:
-            waveform = media.decode_audio(DATA / "songs" / row["file"])
-        except SourceError as error:
-            print(f"left out {row['file']}: {error}", file=sys.stderr)
-            continue
-        found["artist"].append(row["artist"])
-        found["genre"].append(row["genre"])
-        for name, encoder in encoders.items():
-            found[name].append(encoder.encode(waveform).vector)
-    return {name: np.array(values) for name, values in found.items()}
+    rows = _rows(DATA / "songs" / "songs.csv")
+    files = [str(DATA / "songs" / row["file"]) for row in rows]
+    found: dict[str, list[Any]] = {}
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+        for number, (row, heard) in enumerate(zip(rows, pool.map(_hear, files), strict=True)):
+            print(f"\r{number + 1} of {len(rows)}", end="", file=sys.stderr)
+            if isinstance(heard, str):
+                print(f"\nleft out {row['file']}: {heard}", file=sys.stderr)
+                continue
+            for key, value in {**{key: row[key] for key in ("artist", "title", "genre")}, **heard}.items():
+                found.setdefault(key, []).append(value)
+    print(file=sys.stderr)
+    return {key: _stacked(values) for key, values in found.items()}
+
+
+def _stacked(values: list[Any]) -> np.ndarray:
+    """One array; fingerprints of several lengths are filled up with silence, which says nothing."""
+    if isinstance(values[0], np.ndarray) and values[0].dtype == np.uint32:
+        longest = max(len(value) for value in values)
+        values = [np.pad(value, (0, longest - len(value))) for value in values]
+    return np.array(values)
+
+
+_encoders: dict[str, Any] = {}
+
+
+def _hear(file: str) -> dict[str, np.ndarray] | str:
+    """All that is kept of a song, or why it cannot be heard. Runs in a process of its own."""
+    if not _encoders:
+        import torch
+
+        torch.set_num_threads(1)
+        _encoders.update(librosa=LIBROSA.load(), musicnn=MUSICNN.load())
+    try:
+        found = _encode(media.decode_audio(file), "", halves=True)
+    except SourceError as error:
+        return str(error)
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in KINDS:
+            copy = copies.make(file, Path(folder) / f"copy{copies.SUFFIX}", copies.CHANGES[kind])
+            found |= _encode(media.decode_audio(copy), f" {kind}")
+    return found
+
+
+def _encode(waveform: np.ndarray, kind: str, *, halves: bool = False) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {f"fingerprint{kind}": fingerprint(waveform)}
+    for name, encoder in _encoders.items():
+        encoded = encoder.encode(waveform)
+        found[f"{name}{kind}"] = encoded.vector
+        if halves:
+            found[f"{name} halves"] = _both(encoded)
+    return found
+
+
+def _both(encoded: Any) -> np.ndarray:
+    """The halves; not numbers where there are none."""
+    nothing = np.full((2, len(encoded.vector)), np.nan, np.float32)
+    return nothing if encoded.segments is None else np.asarray(encoded.segments)
 
 
 def _encode_words() -> dict[str, np.ndarray]:
+    from clipsim.sources import read_lyrics
+
     encoder = MPNET.load()
-    rows = [row for row in _rows(DATA / "deck" / "lyrics.csv") if row["lyrics"].strip()]
-    vectors = [encoder.encode(row["lyrics"]).vector for row in rows]
-    return {"genre": np.array([row["genre"] for row in rows]), "mpnet": np.array(vectors)}
+    found: dict[str, list[Any]] = {key: [] for key in ("title", "genre", "text", "mpnet", "mpnet halves")}
+    for row in _rows(DATA / "deck" / "lyrics.csv"):
+        text = read_lyrics(row["lyrics"]).text if row["lyrics"].strip() else ""
+        if not text:
+            continue
+        encoded = encoder.encode(text)
+        for key, value in zip(found, (row["title"], row["genre"], text, encoded.vector, _both(encoded)), strict=True):
+            found[key].append(value)
+    return {key: np.array(values) for key, values in found.items()}
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -75,7 +75,8 @@ class Part:
 
     `loader` is `module:function`; the function takes nothing and returns the encoder. `weights` names the entries of
     `clipsim.weights` it reads. `reads` names the languages (BCP 47, first parts) that a text encoder was made for;
-    empty: it is given words in every language.
+    empty: it is given words in every language. `layers` says how many columns each of several layers of a network has,
+    in their order; each counts alike.
     """
 
     encoder: str
@@ -84,6 +85,7 @@ class Part:
     loader: str
     weights: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
+    layers: tuple[int, ...] = ()
 
     def load(self) -> Any:
         """The encoder itself (slow: reads weights)."""
@@ -119,7 +121,7 @@ class Preset:
 
 
 LIBROSA = Part("librosa", "audio", 257, "clipsim.encoders.audio:load")
-MUSICNN = Part("musicnn", "audio", 200, "clipsim.encoders.tags:load", ("musicnn",))
+MUSICNN = Part("musicnn", "audio", 953, "clipsim.encoders.tags:load", ("musicnn",), layers=(200, 753))
 CLAP = Part("clap", "audio", 512, "clipsim.encoders.clap:load")  # its weights are not in the table: see clap.py
 I3D = Part("i3d", "video", 400, "clipsim.encoders.video:load_i3d", ("i3d",))
 R3D = Part("r3d_18", "video", 400, "clipsim.encoders.video:load_r3d", ("r3d_18",))

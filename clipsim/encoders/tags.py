@@ -1,4 +1,8 @@
-"""musicnn: what a track sounds like, as 200 numbers and the best of 50 tags that listeners give to songs.
+"""musicnn: what a track sounds like, as 953 numbers and the best of 50 tags that listeners give to songs.
+
+The numbers are two of its layers, averaged over the track: the 200 of the penultimate layer, which says what kind of
+music it is, and below it the means over time of the 753 filters, which tell one voice or guitar from another. Of its
+layers these serve best together (`docs/evaluation.md`): the maxima over time and the tags add nothing.
 
 Source: J. Pons, X. Serra, "musicnn: pre-trained convolutional neural networks for music audio tagging", ISMIR 2019
 late-breaking demo; the network `MSD_musicnn` (Million Song Dataset) of the package musicnn 0.1.0, whose TensorFlow
@@ -45,7 +49,8 @@ RHYTHM_LENGTHS = (128, 64, 32)  # frames
 RHYTHM_FILTERS = 51  # of each length
 FRONT = len(TIMBRE_SHAPES) * TIMBRE_FILTERS + len(RHYTHM_LENGTHS) * RHYTHM_FILTERS  # 561
 MIDDLE = 64  # filters of each of the three middle layers
-SIZE = 200  # of the penultimate layer
+PENULTIMATE = 200  # units
+FILTERS = FRONT + 3 * MIDDLE  # 753, whose maximum and mean over time are pooled
 
 TAGS: tuple[str, ...] = (
     *("rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s", "alternative rock"),
@@ -62,7 +67,7 @@ _TRAINING = ("beta1_power", "beta2_power")
 
 
 class Network(nn.Module):
-    """musicnn: log-mel patches (batch, 187, 96) to logits (batch, 50) and the penultimate layer (batch, 200)."""
+    """musicnn: log-mel patches (batch, 187, 96) to logits (batch, 50) and what `MusicnnEncoder` keeps (batch, 953)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,14 +80,14 @@ class Network(nn.Module):
         self.front_norms = nn.ModuleList(nn.BatchNorm1d(filters, eps=EPSILON) for _, filters in shapes)
         self.middle = nn.ModuleList(nn.Conv1d(n, MIDDLE, 7, padding=3) for n in (FRONT, MIDDLE, MIDDLE))
         self.middle_norms = nn.ModuleList(nn.BatchNorm1d(MIDDLE, eps=EPSILON) for _ in range(3))
-        pooled = 2 * (FRONT + 3 * MIDDLE)
+        pooled = 2 * FILTERS
         self.pool_norm = nn.BatchNorm1d(pooled, eps=EPSILON)
-        self.dense = nn.Linear(pooled, SIZE)
-        self.dense_norm = nn.BatchNorm1d(SIZE, eps=EPSILON)
-        self.output = nn.Linear(SIZE, len(TAGS))
+        self.dense = nn.Linear(pooled, PENULTIMATE)
+        self.dense_norm = nn.BatchNorm1d(PENULTIMATE, eps=EPSILON)
+        self.output = nn.Linear(PENULTIMATE, len(TAGS))
 
     def forward(self, patches: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and penultimate layer of log-mel patches, shape (batch, frames, bands)."""
+        """Logits, and the penultimate layer beside the filters' means, of patches (batch, frames, bands)."""
         x = self.normalise(patches[:, None])[:, 0]
         front = torch.cat(
             [self._front(x, conv, norm) for conv, norm in zip(self.front, self.front_norms, strict=True)], 1
@@ -92,9 +97,10 @@ class Network(nn.Module):
             layer = norm(functional.relu(conv(layers[-1])))
             layers.append(layer if len(layers) == 1 else layer + layers[-1])  # the first has another width to add to
         dense = torch.cat(layers, 1)
-        pooled = torch.stack([dense.amax(2), dense.mean(2)], 2).flatten(1)  # maximum and mean of each, side by side
+        mean = dense.mean(2)
+        pooled = torch.stack([dense.amax(2), mean], 2).flatten(1)  # maximum and mean of each, side by side
         penultimate = self.dense_norm(functional.relu(self.dense(self.pool_norm(pooled))))
-        return self.output(penultimate), penultimate
+        return self.output(penultimate), torch.cat([penultimate, mean], 1)
 
     @staticmethod
     def _front(x: Tensor, conv: Module, norm: Module) -> Tensor:
@@ -143,7 +149,7 @@ def _loudest_rhythm(x: Tensor, kernel: Tensor) -> Tensor:
 
 
 class MusicnnEncoder:
-    """A track's mean penultimate layer (200), and its five best tags by their mean probability over the track."""
+    """A track's penultimate layer and filters (953: means over it), and its five best tags by mean probability."""
 
     def __init__(self, network: Network) -> None:
         self.device = device()
@@ -156,23 +162,23 @@ class MusicnnEncoder:
             TooShort: there is not one frame of sound.
             EncoderError: its samples are no finite numbers, or the network's answer is not.
         """
-        probabilities, penultimate = self.patches(waveform)
-        vector, mean = penultimate.mean(axis=0), probabilities.mean(axis=0)
+        probabilities, layers = self.patches(waveform)
+        vector, mean = layers.mean(axis=0), probabilities.mean(axis=0)
         if not np.isfinite(vector).all():
             raise EncoderError("The sound cannot be measured: its samples are far out of range.", hint="")
         best = np.argsort(-mean, kind="stable")[:LABELS]
-        middle = len(penultimate) // 2
-        halves = np.stack([penultimate[:middle].mean(axis=0), penultimate[middle:].mean(axis=0)]) if middle else None
+        middle = len(layers) // 2
+        halves = np.stack([layers[:middle].mean(axis=0), layers[middle:].mean(axis=0)]) if middle else None
         return Encoded(vector, tuple(Label(TAGS[i], float(mean[i])) for i in best), segments=halves)
 
     def patches(self, waveform: Vector) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Tag probabilities (patches, 50) and penultimate layer (patches, 200) of every 3 s."""
+        """Tag probabilities (patches, 50), and penultimate layer and filters (patches, 953), of every 3 s."""
         patches = torch.from_numpy(log_mel_patches(waveform))
         with inference(self.device):
             answers = [self.network(batch.to(self.device)) for batch in patches.split(BATCH)]
             probabilities = torch.cat([logits for logits, _ in answers]).float().sigmoid()
-            penultimate = torch.cat([layer for _, layer in answers]).float()
-        return probabilities.cpu().numpy(), penultimate.cpu().numpy()
+            layers = torch.cat([layer for _, layer in answers]).float()
+        return probabilities.cpu().numpy(), layers.cpu().numpy()
 
 
 def load() -> MusicnnEncoder:

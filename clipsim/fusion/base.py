@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from clipsim.encoders import Part, Preset
 from clipsim.fusion import columns
+from clipsim.fusion.channel import Channel
 from clipsim.fusion.standardise import Standardiser
 from clipsim.model import MODALITIES, Features, Matrix, Method, Modality, Vector
 
 # What an encoder counts for beside others of its modality (1 where not named). Alone in its modality it is all.
-WITHIN = {"librosa": 0.1, "musicnn": 1.0, "clap": 1.0}  # clap: not measured
+WITHIN = {"librosa": 0.2, "musicnn": 1.0, "clap": 1.0}  # clap: not measured
 
 
 class Fitted:
@@ -24,10 +25,12 @@ class Fitted:
     size: int
     blocks: dict[Modality, slice] | None = None
 
-    def __init__(self, standardiser: Standardiser, clips: int) -> None:
+    def __init__(self, standardiser: Standardiser, clips: int, channel: Channel | None = None) -> None:
+        """`channel`: what to compensate the standardised columns for; None: they stay as they are."""
         self.standardiser = standardiser
         self.preset: Preset = standardiser.preset
         self.clips = clips
+        self.channel = channel
 
     def embed(self, features: Sequence[Features]) -> Matrix:
         """The embeddings of clips: float32, shape (clips, size), unit rows.
@@ -39,7 +42,7 @@ class Fitted:
         if not features:
             return np.zeros((0, self.size), np.float32)
         values, present = columns.stack(features, self.preset)
-        return columns.unit(self._embed(self.standardiser.transform(values, present), present))
+        return columns.unit(self._embed(self._standardised(values, present), present))
 
     def modal(self, features: Features) -> dict[Modality, Vector]:
         """The standardised vector of each modality that the clip has: all its columns, unit length, float32.
@@ -48,7 +51,7 @@ class Fitted:
         Raises as `embed` does.
         """
         values, present = columns.stack([features], self.preset)
-        standardised = self.standardiser.transform(values, present)
+        standardised = self._standardised(values, present)
         return {
             modality: modal(standardised, present, self.preset, modality)[0]
             for modality in MODALITIES
@@ -61,7 +64,12 @@ class Fitted:
             "method": np.array(self.method),
             "clips": np.array(self.clips),
             **self.standardiser.arrays(),
+            **(self.channel.arrays() if self.channel else {}),
         }
+
+    def _standardised(self, values: Matrix, present: NDArray[np.bool_]) -> Matrix:
+        standardised = self.standardiser.transform(values, present)
+        return self.channel.apply(standardised) if self.channel else standardised
 
     def _embed(self, standardised: Matrix, present: NDArray[np.bool_]) -> Matrix:
         raise NotImplementedError
@@ -76,13 +84,15 @@ def has(present: NDArray[np.bool_], preset: Preset, modality: Modality) -> NDArr
 def modal(standardised: Matrix, present: NDArray[np.bool_], preset: Preset, modality: Modality) -> Matrix:
     """One modality's columns of standardised values, shape (clips, its columns): unit rows, zero where it is missing.
 
-    Each encoder's columns are scaled to unit length and weighted by `WITHIN` first, so that an encoder counts for
-    what it can tell and not for how many columns it has.
+    Each encoder's columns, by layers, are scaled to unit length and weighted by `WITHIN` first, so that an encoder
+    counts for what it can tell and not for how many columns it has.
     """
     pieces = []
     for index, (part, where) in enumerate(columns.spans(preset)):
         if part.modality == modality:
-            pieces.append(weight(part) ** 0.5 * columns.unit(standardised[:, where], present[:, index]))
+            seen, layers = standardised[:, where], list(columns.layers(part))
+            share = (weight(part) / len(layers)) ** 0.5
+            pieces += [share * columns.unit(seen[:, layer], present[:, index]) for layer in layers]
     return columns.unit(np.hstack(pieces), has(present, preset, modality))
 
 

@@ -53,6 +53,14 @@ def spans(preset: Preset) -> Iterator[tuple[Part, slice]]:
         start += part.size
 
 
+def layers(part: Part) -> Iterator[slice]:
+    """Where the part's layers lie within its own columns; one slice where it has but one."""
+    start = 0
+    for size in part.layers or (part.size,):
+        yield slice(start, start + size)
+        start += size
+
+
 def blocks(preset: Preset) -> dict[Modality, slice] | None:
     """Where each modality's columns lie; None if a modality's parts are not side by side."""
     found: dict[Modality, slice] = {}

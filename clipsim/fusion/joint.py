@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsim.encoders import Preset
-from clipsim.fusion import TrainProgress, columns, late, standardise
+from clipsim.fusion import TrainProgress, channel, columns, late, standardise
 from clipsim.fusion.base import Fitted, has, modal
+from clipsim.fusion.channel import Channel
 from clipsim.fusion.standardise import Standardiser
 from clipsim.model import EMBEDDING_SIZE, Features, Matrix, Method, Modality
 
@@ -50,9 +51,16 @@ class Joint(Fitted):
     method: Method = "joint"
     size = EMBEDDING_SIZE
 
-    def __init__(self, standardiser: Standardiser, clips: int, towers: Mapping[Modality, Matrix], epoch: int) -> None:
+    def __init__(
+        self,
+        standardiser: Standardiser,
+        clips: int,
+        compensation: Channel,
+        towers: Mapping[Modality, Matrix],
+        epoch: int,
+    ) -> None:
         """`towers[modality]` has shape (256, its columns); `epoch` is the one kept (0: late fusion itself)."""
-        super().__init__(standardiser, clips)
+        super().__init__(standardiser, clips, compensation)
         self.towers = dict(towers)
         self.epoch = epoch
 
@@ -77,20 +85,21 @@ def fit(features: Sequence[Features], preset: Preset, *, progress: TrainProgress
     """
     values, present = columns.stack(features, preset)
     standardiser = standardise.fit(values, present, preset)
-    start = late.bases(standardiser.transform(values, present), present, preset)
+    compensation = channel.fit(standardiser)
+    start = late.bases(compensation.apply(standardiser.transform(values, present)), present, preset)
     towers = {}
     for modality, where in late.layout(preset).items():
         towers[modality] = np.zeros((EMBEDDING_SIZE, start[modality].shape[1]), np.float32)
         towers[modality][where.start : where.start + len(start[modality])] = start[modality]
     epoch = 0
     if len(features) >= LEAST:
-        views = [_view(standardiser, features, side) for side in (0, 1)]
+        views = [_view(standardiser, compensation, features, side) for side in (0, 1)]
         towers, epoch = _train(towers, views, progress)
-    return Joint(standardiser, len(features), towers, epoch)
+    return Joint(standardiser, len(features), compensation, towers, epoch)
 
 
 def _view(
-    standardiser: Standardiser, features: Sequence[Features], side: int
+    standardiser: Standardiser, compensation: Channel, features: Sequence[Features], side: int
 ) -> dict[Modality, tuple[Matrix, NDArray[np.bool_]]]:
     """Each modality of one half of each clip (the whole, where it has no halves), and which clips have it."""
     preset = standardiser.preset
@@ -98,7 +107,7 @@ def _view(
         Features({n: f.segments[n][side] if n in f.segments else v for n, v in f.vectors.items()}) for f in features
     ]
     values, present = columns.stack(halves, preset)
-    standardised = standardiser.transform(values, present)
+    standardised = compensation.apply(standardiser.transform(values, present))
     return {
         modality: (modal(standardised, present, preset, modality), has(present, preset, modality))
         for modality in late.layout(preset)
@@ -190,4 +199,5 @@ def restore(arrays: Mapping[str, Any], preset: Preset) -> Joint:
         if not np.isfinite(tower).all():
             raise ValueError(f"a tower of {modality} that is not finite")
         towers[modality] = tower
-    return Joint(standardiser, int(np.asarray(arrays["clips"])), towers, int(np.asarray(arrays["epoch"])))
+    clips, epoch = (int(np.asarray(arrays[name])) for name in ("clips", "epoch"))
+    return Joint(standardiser, clips, channel.restore(arrays, preset), towers, epoch)

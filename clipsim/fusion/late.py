@@ -1,10 +1,10 @@
 """`standard`: late fusion in one vector. Each modality judges alone, and the judgements are added.
 
-Per modality: standardise, reduce to its share of the 256 dimensions, scale to unit length, weight by sqrt(w); then
-side by side and to unit length over the modalities that the clip has. The inner product of two embeddings is so the
-weighted mean of their cosines by modality (late fusion; Snoek, Worring & Smeulders 2005, "Early versus late fusion in
-semantic video analysis"), and `blocks` says which slice is whose: a query with one modality masked, or weighted
-anew, needs no other index.
+Per modality: standardise, compensate for what copies differ in (`clipsim.fusion.channel`), reduce to its share of the
+256 dimensions, scale to unit length, weight by sqrt(w); then side by side and to unit length over the modalities that
+the clip has. The inner product of two embeddings is so the weighted mean of their cosines by modality (late fusion;
+Snoek, Worring & Smeulders 2005, "Early versus late fusion in semantic video analysis"), and `blocks` says which slice
+is whose: a query with one modality masked, or weighted anew, needs no other index.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsim.encoders import Preset
-from clipsim.fusion import columns, standardise
+from clipsim.fusion import channel, columns, standardise
 from clipsim.fusion.base import Fitted, has, modal
+from clipsim.fusion.channel import Channel
 from clipsim.fusion.standardise import Standardiser
 from clipsim.model import EMBEDDING_SIZE, MODALITIES, Features, Matrix, Method, Modality
 
@@ -37,9 +38,11 @@ class Standard(Fitted):
     method: Method = "standard"
     size = EMBEDDING_SIZE
 
-    def __init__(self, standardiser: Standardiser, clips: int, bases: Mapping[Modality, Matrix]) -> None:
+    def __init__(
+        self, standardiser: Standardiser, clips: int, compensation: Channel, bases: Mapping[Modality, Matrix]
+    ) -> None:
         """`bases[modality]` has shape (its share, its columns): rows to project its standardised vector on."""
-        super().__init__(standardiser, clips)
+        super().__init__(standardiser, clips, compensation)
         self.bases = dict(bases)
         self.blocks: dict[Modality, slice] = layout(self.preset)
 
@@ -71,7 +74,9 @@ def fit(features: Sequence[Features], preset: Preset) -> Standard:
     """Fit each modality's basis over the clips that have it; any number of clips will do."""
     values, present = columns.stack(features, preset)
     standardiser = standardise.fit(values, present, preset)
-    return Standard(standardiser, len(features), bases(standardiser.transform(values, present), present, preset))
+    compensation = channel.fit(standardiser)
+    standardised = compensation.apply(standardiser.transform(values, present))
+    return Standard(standardiser, len(features), compensation, bases(standardised, present, preset))
 
 
 def bases(standardised: Matrix, present: NDArray[np.bool_], preset: Preset) -> dict[Modality, Matrix]:
@@ -118,4 +123,4 @@ def restore(arrays: Mapping[str, Any], preset: Preset) -> Standard:
         if basis.shape != (min(SHARES[modality], size), size) or not np.isfinite(basis).all():
             raise ValueError(f"a basis of {modality} of another shape")
         bases[modality] = basis
-    return Standard(standardiser, int(np.asarray(arrays["clips"])), bases)
+    return Standard(standardiser, int(np.asarray(arrays["clips"])), channel.restore(arrays, preset), bases)

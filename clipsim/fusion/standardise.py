@@ -123,24 +123,42 @@ def _part(values: NDArray[np.float64], part: Part, prior_clips: float) -> tuple[
 
 def _prior(part: Part, values: NDArray[np.float64]) -> tuple[Column, Column]:
     """The mean and deviation to lean on: measured ones of this encoder, else the pooled ones of its columns."""
-    known = _measured().get(part.encoder)
-    if known is not None and known[0].shape == (part.size,):
-        return known
+    known = measured(part.encoder)
+    if known is not None and known.mean.shape == (part.size,):
+        return known.mean, known.scale
     centre = float(values.mean()) if values.size else 0.0
     spread = float(values.std()) if values.size else 1.0
     return np.full(part.size, centre), np.full(part.size, spread if spread > 0 else 1.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured of an encoder's columns on real clips, in the columns' own units, float64.
+
+    `channel` has shape (directions, columns): DᵀD is the covariance of what copies of a recording differ in.
+    """
+
+    mean: Column
+    scale: Column
+    channel: NDArray[np.float64] | None = None
+
+
+def measured(encoder: str) -> Measured | None:
+    """What `prior.npz` has of an encoder."""
+    return _all_measured().get(encoder)
+
+
 @lru_cache(maxsize=1)
-def _measured() -> dict[str, tuple[Column, Column]]:
+def _all_measured() -> dict[str, Measured]:
     if not PRIOR.exists():
         return {}
     with np.load(PRIOR, allow_pickle=False) as stored:
-        return {
-            name.removesuffix("_mean"): (
-                stored[name].astype(np.float64),
-                stored[f"{name.removesuffix('_mean')}_scale"].astype(np.float64),
-            )
-            for name in stored.files
-            if name.endswith("_mean")
-        }
+        arrays = {name: stored[name].astype(np.float64) for name in stored.files}
+    names = [name.removesuffix("_mean") for name in arrays if name.endswith("_mean")]
+    found = {}
+    for name in names:
+        mean, scale, channel = (arrays.get(f"{name}_{what}") for what in ("mean", "scale", "channel"))
+        assert mean is not None and scale is not None
+        # Kept in deviations, which half a float holds.
+        found[name] = Measured(mean, scale, None if channel is None else channel * scale)
+    return found

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from clipsim.encoders import LIBROSA, Encoded, Part, Preset, WindowSpec
+from clipsim.encoders import LIBROSA, MUSICNN, Encoded, Part, Preset, WindowSpec
 from clipsim.encoders.tags import MusicnnEncoder, Network
 from clipsim.encoders.video import _encoded
 
@@ -80,7 +80,7 @@ _HERE = "tests.doubles.encoders"
 _SEEING = (
     Part("small-video", "video", 400, f"{_HERE}:load_video"),
     LIBROSA,
-    Part("small-tags", "audio", 200, f"{_HERE}:load_tags"),
+    Part("small-tags", "audio", MUSICNN.size, f"{_HERE}:load_tags", layers=MUSICNN.layers),
 )
 SMALL = Preset("tiny", (*_SEEING, Part("small-text", "lyrics", 32, f"{_HERE}:load_text")))
 OTHER = Preset("other", (*_SEEING, Part("other-text", "lyrics", 32, f"{_HERE}:load_text")))

@@ -67,13 +67,14 @@ def as_published(network: tags.Network, patches: torch.Tensor) -> tuple[torch.Te
     features = torch.cat(layers, 1)
     pooled = torch.stack([features.max(2).values, features.mean(2)], 2).reshape(len(features), -1)
     penultimate = norm(network.dense_norm, functional.relu(network.dense(norm(network.pool_norm, pooled))))
-    return network.output(penultimate), penultimate
+    return network.output(penultimate), torch.cat([penultimate, features.mean(2)], 1)
 
 
 def test_the_fast_network_is_the_published_one(small: tags.MusicnnEncoder) -> None:
     patches = torch.rand(2, tags.PATCH, tags.N_MELS) * 4
     with torch.inference_mode():
         got, want = small.network(patches), as_published(small.network, patches)
+    assert got[1].shape == (2, sum(MUSICNN.layers))
     for mine, theirs in zip(got, want, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-3 * float(theirs.abs().max()))
 
@@ -96,7 +97,7 @@ def test_a_track_under_three_seconds_is_repeated(small: tags.MusicnnEncoder) -> 
     assert short.shape == (1, 187, 96)
     frames = 1 + int(1.2 * 16_000) // 256
     np.testing.assert_array_equal(short[0, frames : 2 * frames], short[0, :frames])
-    assert small.encode(beat(1.2, sample_rate=SAMPLE_RATE)).vector.shape == (200,)
+    assert small.encode(beat(1.2, sample_rate=SAMPLE_RATE)).vector.shape == (953,)
 
 
 def test_patches_together_are_patches_alone(small: tags.MusicnnEncoder) -> None:
@@ -111,10 +112,13 @@ def test_patches_together_are_patches_alone(small: tags.MusicnnEncoder) -> None:
 
 def test_a_track_is_the_mean_of_its_patches_and_names_its_best_tags(small: tags.MusicnnEncoder) -> None:
     waveform = beat(10, sample_rate=SAMPLE_RATE)
-    probabilities, penultimate = small.patches(waveform)
+    probabilities, layers = small.patches(waveform)
     encoded = small.encode(waveform)
     assert encoded.vector.dtype == np.float32 and encoded.vector.shape == (MUSICNN.size,)
-    np.testing.assert_allclose(encoded.vector, penultimate.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(encoded.vector, layers.mean(axis=0), rtol=1e-5)
+    assert len(layers) == 3 and encoded.segments is not None  # the halves: the first patch, and the other two
+    np.testing.assert_allclose(encoded.segments, [layers[0], layers[1:].mean(axis=0)], rtol=1e-5)
+    assert small.encode(beat(4, sample_rate=SAMPLE_RATE)).segments is None
     best = np.argsort(-probabilities.mean(axis=0))[:5]
     assert [label.label for label in encoded.labels] == [tags.TAGS[i] for i in best]
     scores = [label.score for label in encoded.labels]

@@ -66,6 +66,9 @@ def test_r3d_is_torchvisions_network_and_transforms(tmp_path: Path, monkeypatch:
     assert np.array_equal(encoder.logits(windows), expected)
     found = encoder.encode(windows)
     np.testing.assert_allclose(found.vector, expected.mean(0), rtol=1e-5)
+    assert found.segments is not None and found.segments.dtype == np.float32
+    np.testing.assert_array_equal(found.segments, expected)  # of two windows each is a half
+    assert encoder.encode(windows[:1]).segments is None
     order = np.argsort(-expected.mean(0))[:5]
     categories = models.R3D_18_Weights.KINETICS400_V1.meta["categories"]
     assert [label.label for label in found.labels] == [categories[i] for i in order]

@@ -103,14 +103,16 @@ def test_training_is_the_same_each_time_and_leaves_the_shared_generator_alone():
 
 
 def test_the_start_is_torchs_own_distribution():
-    network, theirs = Autoencoder(30), Autoencoder(30)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network, theirs = Autoencoder(300), Autoencoder(300)
     training.start(network, torch.Generator().manual_seed(1))
     for name, layer in network.named_children():
         if isinstance(layer, nn.Linear):
             other = getattr(theirs, name)
             assert layer.weight.abs().max() <= layer.in_features**-0.5
             assert layer.weight.std().item() == pytest.approx(other.weight.std().item(), rel=0.03)
-            assert layer.bias.std().item() == pytest.approx(other.bias.std().item(), rel=0.25)
+            assert layer.bias.std().item() == pytest.approx(other.bias.std().item(), rel=0.15)
 
 
 def test_the_loss_counts_only_what_is_there():

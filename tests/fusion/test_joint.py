@@ -28,7 +28,9 @@ def test_it_learns_which_directions_a_clip_keeps_from_half_to_half():
         own = chance.standard_normal((count, 20))
         clips = []
         for each in own:
-            halves = [np.concatenate([each + 0.1 * chance.standard_normal(20), chance.standard_normal(40)]) for _ in "ab"]
+            halves = [
+                np.concatenate([each + 0.1 * chance.standard_normal(20), chance.standard_normal(40)]) for _ in "ab"
+            ]
             parts = np.array(halves, np.float32)
             clips.append(Features({"ear": parts.mean(0)}, {"ear": parts}))
         return clips

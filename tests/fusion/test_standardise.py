@@ -102,26 +102,31 @@ def test_the_presets_have_the_columns_of_the_deck():
         ("bert", 657),
     ]
     assert columns.blocks(PRESETS["standard"]) == {
-        "audio": slice(400, 857),
+        "audio": slice(400, 1610),
         "video": slice(0, 400),
-        "lyrics": slice(857, 1625),
+        "lyrics": slice(1610, 2378),
     }
 
 
 def test_the_measured_prior_is_small_whole_and_of_the_presets_encoders():
-    assert standardise.PRIOR.stat().st_size < 50_000
-    prior = standardise._measured()
+    assert standardise.PRIOR.stat().st_size < 400_000
     sizes = {part.encoder: part.size for part in PRESETS["standard"].parts}
-    assert set(prior) == {"librosa", "musicnn", "mpnet"}
-    for encoder, (mean, scale) in prior.items():
-        assert mean.shape == scale.shape == (sizes[encoder],)
-        assert np.isfinite(mean).all() and (scale > 0).all()
+    for encoder in ("librosa", "musicnn", "mpnet"):
+        prior = standardise.measured(encoder)
+        assert prior is not None and prior.mean.shape == prior.scale.shape == (sizes[encoder],)
+        assert np.isfinite(prior.mean).all() and (prior.scale > 0).all()
+        assert (prior.channel is not None) == (encoder != "mpnet")  # words have no copies that sound different
+        if prior.channel is not None:
+            assert prior.channel.shape[1] == sizes[encoder] and np.isfinite(prior.channel).all()
+    assert standardise.measured("i3d") is None
 
 
 def test_the_prior_is_near_what_the_decks_authors_found(testdata):
     """Their 821 tracks, in columns that hang neither on length nor on bandwidth (ours are excerpts)."""
     theirs = {row["feature"]: row for row in csv.DictReader((testdata / "deck" / "columns.csv").open(encoding="utf-8"))}
-    mean, scale = standardise._measured()["librosa"]
+    prior = standardise.measured("librosa")
+    assert prior is not None
+    mean, scale = prior.mean, prior.scale
     for name in ("tempo_bpm", "zero_crossing_rate_mean", "mfcc_1_mean", "chroma1_mean", "chroma12_mean"):
         column, mid, spread = NAMES.index(name), float(theirs[name]["mean"]), float(theirs[name]["scale"])
         assert mean[column] == pytest.approx(mid, abs=spread)
