@@ -166,11 +166,12 @@ class _Trial:
         return measures.clusters(self.rows[self.judged.queries], labels, self.seed)
 
     def failures(self) -> tuple[Failure, ...]:
-        worst = np.argsort(self.values["map"], kind="stable")[:SHOWN]
+        values = self.values["map"]
+        worst = [place for place in np.argsort(values, kind="stable")[:SHOWN] if values[place] < 1]  # else none failed
         return tuple(
             Failure(
                 self._shown(row, row),
-                float(self.values["map"][place]),
+                float(values[place]),
                 tuple(self._shown(other, row) for other in self.best[row]),
             )
             for place in worst

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from clipsim.figures import Evaluation, Result
     from clipsim.progress import Progress as Bars
 
+NOTE = "share never recommended. halves: clips whose first half finds their second first."
+
 Labels = Literal["genre", "artist", "album", "feedback"]
 
 
@@ -117,13 +119,11 @@ def _print(found: Evaluation) -> None:
     told += ", without those of the same artist" if found.exclude else ""
     show.line("", told, style="bold")
     show.out.print(_table(found))
-    answers = "> answers. " if any(result.name == found.default for result in found.results) else ""
-    show.line(
-        "",
-        f"{answers}± half a 95 % interval. skew, never: how unevenly clips are recommended, share never recommended. "
-        "halves: share of clips whose first half finds their second first.",
-        style="dim",
-    )
+    notes = ["±: half a 95 % interval. skew, never: how unevenly clips are recommended,", NOTE]
+    if any(result.name == found.default for result in found.results):
+        notes.insert(0, ">: the method that answers.")
+    for note in notes:
+        show.line("", note, style="dim")
     for name, why in found.skipped.items():
         show.line("", f"Not measured: {name}. {why}", style="dim")
     if found.comparison:
