@@ -59,11 +59,18 @@ def modality(name: Modality) -> Fit:
 
 
 def encoder(part: Part) -> Fit:
-    """One encoder's standardised columns."""
+    """One encoder's standardised columns, each of its layers counting alike."""
 
     def fit(pool: Pool, progress: TrainProgress | None) -> Fitted:
         index, where = next((i, span) for i, (other, span) in enumerate(columns.spans(pool.preset)) if other == part)
-        return _Columns(pool, lambda rows, there: columns.unit(rows[:, where], there[:, index]))
+
+        def turn(rows: Matrix, present: Present) -> Matrix:
+            seen, there = rows[:, where], present[:, index]
+            return columns.unit(
+                np.hstack([columns.unit(seen[:, layer], there) for layer in columns.layers(part)]), there
+            )
+
+        return _Columns(pool, turn)
 
     return fit
 

@@ -18,7 +18,7 @@ from clipsim.model import METHODS, MODALITIES, Clip, Features, Modality
 from clipsim.similarity import pairwise
 from tests.libraries import TINY, features
 
-TWO_EARS = Preset("two", (*TINY.parts, Part("other-ear", "audio", 10, "nowhere:load")))
+TWO_EARS = Preset("two", (*TINY.parts, Part("other-ear", "audio", 10, "nowhere:load", layers=(4, 6))))
 SETS: list[tuple[Modality, ...]] = [MODALITIES, MODALITIES, ("audio", "video"), ("audio",), ("video", "lyrics")]
 
 
@@ -64,12 +64,20 @@ def test_one_sense_alone_is_the_cosine_of_its_standardised_columns(name: str) ->
     values, present = columns.stack(given.features, TWO_EARS)
     rows = standardise.fit(values, present, TWO_EARS).transform(values, present).astype(np.float64)
     parts = [(part, span) for part, span in columns.spans(TWO_EARS) if name in (part.modality, part.encoder)]
+    layers = {
+        "ear": [slice(0, 20)],
+        "eye": [slice(0, 12)],
+        "pen": [slice(0, 16)],
+        "other-ear": [slice(0, 4), slice(4, 10)],
+    }
     there = np.array([any(part.encoder in found.vectors for part, _ in parts) for found in given.features])
-    weights = [base.weight(part) ** 0.5 for part, _ in parts]
-    lengths = [np.linalg.norm(rows[:, span], axis=1, keepdims=True) for _, span in parts]
-    mine = np.hstack(
-        [w * rows[:, span] / np.maximum(n, 1e-12) for w, n, (_, span) in zip(weights, lengths, parts, strict=True)]
-    )
+    pieces = []
+    for part, span in parts:
+        for layer in layers[part.encoder]:
+            piece = rows[:, span][:, layer]
+            weight = (base.weight(part) / len(layers[part.encoder])) ** 0.5
+            pieces.append(weight * piece / np.maximum(np.linalg.norm(piece, axis=1, keepdims=True), 1e-12))
+    mine = np.hstack(pieces)
     found = scores(name, given)
     for a in range(50):
         for b in range(50):
