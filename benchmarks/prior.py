@@ -8,15 +8,16 @@ differ in: late fusion compensates for it (`clipsim.fusion.channel`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from benchmarks.songs import HEARD, Songs, matrix, songs, words
-from clipsim.encoders import LIBROSA, MUSICNN
+from benchmarks.songs import HEARD, matrix, songs, words
+from clipsim.encoders import LIBROSA, MUSICNN, Part
 from clipsim.fusion.channel import RANK
 from clipsim.fusion.columns import layers
 from clipsim.fusion.standardise import LIMIT, PRIOR
+from clipsim.model import Features
 
 HALVES = 1.0  # what the halves of a song count for beside the copies
 
@@ -31,28 +32,24 @@ def main() -> None:
         scale = wide.std(axis=0)  # some filters of musicnn never answer
         arrays[f"{name}_scale"] = np.where(scale > 0, scale, 1.0).astype(np.float32)
         print(f"{name}: {wide.shape[1]} columns over {wide.shape[0]} clips")
-    for name in HEARD:
-        arrays[f"{name}_channel"] = channel(heard, name, arrays[f"{name}_scale"])
+    for part in (LIBROSA, MUSICNN):
+        scale = arrays[f"{part.encoder}_scale"]
+        arrays[f"{part.encoder}_channel"] = channel(heard.features, heard.copies, part, scale)
     np.savez_compressed(PRIOR, allow_pickle=False, **arrays)
     print(f"{PRIOR}: {PRIOR.stat().st_size} bytes")
 
 
 def channel(
-    heard: Songs,
-    encoder: str,
-    scale: np.ndarray,
-    rows: Sequence[int] | np.ndarray | None = None,
+    originals: Sequence[Features], copies: Mapping[str, Sequence[Features]], part: Part, scale: np.ndarray
 ) -> np.ndarray:
     """D, float16 (RANK, columns) in deviations: DᵀD is the covariance of what copies and halves differ in, by layer.
 
     The mean over the kinds of copies of the covariance of copy less original, and `HALVES` times that of a half less
-    the whole. `rows`: the songs to measure on (default: all).
+    the whole.
     """
-    chosen = np.arange(len(heard.artist)) if rows is None else np.asarray(rows)
-    part = next(part for part in (LIBROSA, MUSICNN) if part.encoder == encoder)
-    original = matrix(heard.features, encoder)[chosen].astype(np.float64)
-    differences = [(matrix(copied, encoder)[chosen] - original) / scale for copied in heard.copies.values()]
-    halves = [heard.features[row].segments.get(encoder) for row in chosen]
+    original = matrix(originals, part.encoder).astype(np.float64)
+    differences = [(matrix(copied, part.encoder) - original) / scale for copied in copies.values()]
+    halves = [clip.segments.get(part.encoder) for clip in originals]
     apart = np.array([both[0] - both[1] for both in halves if both is not None], np.float64) / scale / 2
     found = np.zeros((RANK, part.size), np.float16)
     for layer in layers(part):
@@ -61,8 +58,8 @@ def channel(
             seen = np.clip(each[:, layer], -LIMIT, LIMIT)
             covariance += seen.T @ seen / len(seen) / len(differences)
         variances, directions = np.linalg.eigh(covariance)
-        print(f"{encoder}: {variances[-RANK:].sum() / variances.sum():.3f} of what copies differ in is kept")
-        found[:, layer] = np.sqrt(np.maximum(variances[-RANK:], 0))[:, None] * directions[:, -RANK:].T
+        kept = slice(-min(RANK, len(variances)), None)
+        found[: len(variances[kept]), layer] = np.sqrt(np.maximum(variances[kept], 0))[:, None] * directions[:, kept].T
     return found
 
 

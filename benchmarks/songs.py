@@ -9,7 +9,7 @@ import csv
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from clipsim import copies, media, settings
-from clipsim.encoders import LIBROSA, MPNET, MUSICNN
+from clipsim.encoders import LIBROSA, MPNET, MUSICNN, Encoded
+from clipsim.encoders.text import OVERLAP, windows
 from clipsim.errors import SourceError
 from clipsim.fingerprint import Fingerprint, fingerprint
 from clipsim.model import Features
@@ -27,6 +28,7 @@ from clipsim.model import Features
 DATA = Path(os.environ.get("CLIPSIM_TESTDATA") or Path(__file__).parent / "../../shared/data")
 KINDS = tuple(name for name, change in copies.CHANGES.items() if change.height is None)  # copies that change the sound
 HEARD = ("librosa", "musicnn")
+LAYERS = ("maxima", "tags")  # layers of musicnn that its encoder does not keep, to be measured beside those it does
 VERSION = 2  # of what is kept: count up when an encoder's output changes
 
 
@@ -37,7 +39,7 @@ class Songs:
     artist: np.ndarray
     title: np.ndarray
     genre: np.ndarray
-    features: list[Features]  # librosa and musicnn, with their halves
+    features: list[Features]  # librosa, musicnn and the other layers, with their halves
     fingerprints: list[Fingerprint]
     copies: dict[str, list[Features]]  # by kind, in the songs' order
     copied: dict[str, list[Fingerprint]]
@@ -45,30 +47,30 @@ class Songs:
 
 @dataclass(frozen=True)
 class Words:
-    """Real lyrics, cleaned as captions are; everything has one entry for each text."""
+    """Real captions, cleaned; everything has one entry for each text."""
 
     title: np.ndarray
     genre: np.ndarray
     text: np.ndarray
-    features: list[Features]  # mpnet, with its halves
+    features: list[Features]  # mpnet, with its halves, and as "cls" its first token's state
 
 
 def songs() -> Songs:
     """Every song that can be heard (a few are shorter than a second)."""
     kept = _kept("songs", _encode_songs)
-    variants = {kind: _features(kept, HEARD, f" {kind}" if kind else "") for kind in ("", *KINDS)}
+    variants = {kind: _features(kept, (*HEARD, *LAYERS), f" {kind}" if kind else "") for kind in ("", *KINDS)}
     prints = {kind: list(kept[f"fingerprint {kind}" if kind else "fingerprint"]) for kind in ("", *KINDS)}
     whole, whole_prints = variants.pop(""), prints.pop("")
     return Songs(kept["artist"], kept["title"], kept["genre"], whole, whole_prints, variants, prints)
 
 
 def words() -> Words:
-    """Every lyric that has enough words."""
+    """Every lyric that has enough words; those that would count as an instrumental are left out."""
     kept = _kept("lyrics", _encode_words)
-    return Words(kept["title"], kept["genre"], kept["text"], _features(kept, ("mpnet",)))
+    return Words(kept["title"], kept["genre"], kept["text"], _features(kept, ("mpnet", "cls")))
 
 
-def matrix(features: list[Features], encoder: str) -> np.ndarray:
+def matrix(features: Sequence[Features], encoder: str) -> np.ndarray:
     """The vectors of one encoder, one row for each clip."""
     return np.array([clip.vectors[encoder] for clip in features])
 
@@ -77,7 +79,7 @@ def _features(kept: dict[str, np.ndarray], encoders: tuple[str, ...], kind: str 
     count = len(kept[encoders[0]])
     found = []
     for row in range(count):
-        halves = {name: kept[f"{name} halves"][row] for name in encoders if not kind}
+        halves = {name: kept[f"{name} halves"][row] for name in encoders if f"{name} halves" in kept and not kind}
         found.append(
             Features(
                 {name: kept[f"{name}{kind}"][row] for name in encoders},
@@ -132,7 +134,7 @@ def _hear(file: str) -> dict[str, np.ndarray] | str:
         import torch
 
         torch.set_num_threads(1)
-        _encoders.update(librosa=LIBROSA.load(), musicnn=MUSICNN.load())
+        _encoders.update(librosa=LIBROSA.load(), musicnn=_Ear())
     try:
         found = _encode(media.decode_audio(file), "", halves=True)
     except SourceError as error:
@@ -146,12 +148,44 @@ def _hear(file: str) -> dict[str, np.ndarray] | str:
 
 def _encode(waveform: np.ndarray, kind: str, *, halves: bool = False) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {f"fingerprint{kind}": fingerprint(waveform)}
-    for name, encoder in _encoders.items():
-        encoded = encoder.encode(waveform)
+    heard = {name: encoder.encode(waveform) for name, encoder in _encoders.items()}
+    for name, encoded in {**heard, **_encoders["musicnn"].layers()}.items():
         found[f"{name}{kind}"] = encoded.vector
         if halves:
             found[f"{name} halves"] = _both(encoded)
     return found
+
+
+class _Ear:
+    """musicnn, which tells of other layers too."""
+
+    def __init__(self) -> None:
+        self.encoder = MUSICNN.load()
+        self.seen: dict[str, list[np.ndarray]] = {}
+        network = self.encoder.network
+        network.pool_norm.register_forward_pre_hook(self._pooled)
+        network.output.register_forward_hook(self._answered)
+
+    def encode(self, waveform: np.ndarray) -> Encoded:
+        self.seen = {name: [] for name in LAYERS}
+        found: Encoded = self.encoder.encode(waveform)
+        return found
+
+    def layers(self) -> dict[str, Encoded]:
+        """The other layers of the track that was encoded last."""
+        found = {}
+        for name, batches in self.seen.items():
+            patches = np.concatenate(batches)
+            middle = len(patches) // 2
+            halves = np.stack([patches[:middle].mean(0), patches[middle:].mean(0)]) if middle else None
+            found[name] = Encoded(patches.mean(0), segments=halves)
+        return found
+
+    def _pooled(self, module: Any, given: Any) -> None:
+        self.seen["maxima"].append(given[0].reshape(len(given[0]), -1, 2)[:, :, 0].numpy())
+
+    def _answered(self, module: Any, given: Any, logits: Any) -> None:
+        self.seen["tags"].append(logits.sigmoid().numpy())
 
 
 def _both(encoded: Any) -> np.ndarray:
@@ -161,18 +195,28 @@ def _both(encoded: Any) -> np.ndarray:
 
 
 def _encode_words() -> dict[str, np.ndarray]:
-    from clipsim.sources import read_lyrics
+    from clipsim.sources.lyrics import MIN_WORDS, parse_lines, word_count
 
-    encoder = MPNET.load()
-    found: dict[str, list[Any]] = {key: [] for key in ("title", "genre", "text", "mpnet", "mpnet halves")}
+    encoder: Any = MPNET.load()
+    found: dict[str, list[Any]] = {key: [] for key in ("title", "genre", "text", "mpnet", "mpnet halves", "cls")}
     for row in _rows(DATA / "deck" / "lyrics.csv"):
-        text = read_lyrics(row["lyrics"]).text if row["lyrics"].strip() else ""
-        if not text:
+        text = "\n".join(parse_lines(row["lyrics"], automatic=True))
+        if word_count(text) < MIN_WORDS:
             continue
         encoded = encoder.encode(text)
-        for key, value in zip(found, (row["title"], row["genre"], text, encoded.vector, _both(encoded)), strict=True):
+        values = (row["song_name"], row["genre"], text, encoded.vector, _both(encoded), _first(encoder, text))
+        for key, value in zip(found, values, strict=True):
             found[key].append(value)
     return {key: np.array(values) for key, values in found.items()}
+
+
+def _first(encoder: Any, text: str) -> np.ndarray:
+    """The state of the `[CLS]` token, over the same windows: what the deck took of its network."""
+    ids = encoder._ids(text)
+    size = encoder.tokens - 2
+    parts = windows(len(ids), size, min(OVERLAP, size // 4))
+    states = encoder._states([ids[start:stop] for start, stop in parts])
+    return np.mean([state[0].numpy() for state in states], axis=0, dtype=np.float32)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
