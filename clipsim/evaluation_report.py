@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clipsim.contenders import SENSES
 from clipsim.errors import DiskFull, FolderNotWritable
-from clipsim.figures import Evaluation, Result, Shown
+from clipsim.figures import Evaluation, Result
 from clipsim.model import METHODS
 
 WIDE, ROW = 460, 24  # of a drawing, and of a line in it
@@ -31,7 +31,7 @@ font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;overflow-wrap
 h1{font-size:1.5rem;line-height:1.2;margin:0}h2{font-size:1.05rem;margin:0 0 .6rem}h3{font-size:.9rem;margin:0 0 .3rem}
 p{margin:.3rem 0}.soft,header p{color:var(--soft)}
 section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:1rem 1.25rem;margin-top:1.25rem}
-.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(19rem,1fr));gap:1.25rem}
+.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(24rem,100%),1fr));gap:1.25rem}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.88rem;font-variant-numeric:tabular-nums}
 th,td{padding:.3rem .55rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
 th:first-child,td:first-child{text-align:left}th{color:var(--soft);font-weight:600}
@@ -138,18 +138,14 @@ def _row(result: Result, best: bool) -> str:
 
 
 def _failures(found: Evaluation) -> str:
-    def shown(clip: Shown) -> str:
-        who = f"{clip.artist} – {clip.title}" if clip.artist else clip.title
-        return _text(f"{who} ({clip.label})" if clip.label else who)
-
     items = []
     for failure in found.failures:
         answers = "".join(
-            f"<li{' class=right' if clip.right else ''}>{'✓' if clip.right else '✗'} {shown(clip)}</li>"
+            f"<li{' class=right' if clip.right else ''}>{'✓' if clip.right else '✗'} {_text(clip)}</li>"
             for clip in failure.found
         )
         items.append(
-            f"<li><strong>{shown(failure.query)}</strong> "
+            f"<li><strong>{_text(failure.query)}</strong> "
             f'<span class="soft">average precision {failure.precision:.3f}; found first:</span><ul>{answers}</ul></li>'
         )
     return f"<ol>{''.join(items)}</ol>"

@@ -97,6 +97,11 @@ class Shown:
     label: str | None
     right: bool = False
 
+    def __str__(self) -> str:
+        known = self.artist and self.artist.casefold() not in self.title.casefold()
+        named = f"{self.artist} – {self.title}" if known else self.title
+        return f"{named} ({self.label})" if self.label and self.label != self.artist else named
+
     def json(self) -> JSON:
         """As plain JSON."""
         return {"id": self.id, "title": self.title, "artist": self.artist, "label": self.label, "right": self.right}

@@ -207,13 +207,9 @@ def _print_failures(found: Evaluation) -> None:
     show.out.print()
     show.line("", f"Worst answers of {found.judged}", style="bold")
     for failure in found.failures:
-        query = failure.query
-        label = f" ({query.label})" if query.label else ""
-        show.line(f"{failure.precision:.3f}  ", f"{show.named(query.title, query.artist)}{label}")
+        show.line(f"{failure.precision:.3f}  ", str(failure.query))
         for other in failure.found:
-            label = f" ({other.label})" if other.label else ""
-            mark = "+" if other.right else "-"
-            show.line(f"     {mark} ", f"{show.named(other.title, other.artist)}{label}", style="dim")
+            show.line(f"     {'+' if other.right else '-'} ", str(other), style="dim")
 
 
 def _percent(share: float) -> str:

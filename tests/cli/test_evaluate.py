@@ -70,7 +70,7 @@ def test_the_table_fits_a_narrow_terminal(shelf: Path) -> None:
 
 def test_titles_are_shown_as_they_are(shelf: Path) -> None:
     text = clipsim("--data", str(shelf), "--methods", "raw", "--label", "artist").stdout
-    assert "Worst answers of raw" in text and text.count("Title [red]") == 5 * 4 and "(Artist " in text
+    assert "Worst answers of raw" in text and text.count("Title [red]") == 5 * 4 and "(Artist " not in text
 
 
 def test_the_document(shelf: Path) -> None:
