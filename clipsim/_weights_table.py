@@ -45,7 +45,7 @@ def _mpnet_part(number: int, size: int, sha256: str) -> Archive:
 _ENTRIES = (
     Entry(
         "musicnn",
-        "musicnn trained on the Million Song Dataset: 200 features, 50 tags of a song (Pons & Serra 2019)",
+        "musicnn trained on the Million Song Dataset: 953 features, 50 tags of a song (Pons & Serra 2019)",
         "ISC",
         (
             File(".data-00000-of-00001", 9465596, "8579734ee6388f799ed0def4bbd0d1fdcbeaf213ef2a9dc860917bd76a303de6"),
