@@ -68,6 +68,7 @@ def main() -> None:
     genres(read, slow)
     together(heard, read, folds, slow)
     hubs(heard, folds)
+    failures(heard, several, folds, read)
     few(heard)
     speed()
 
@@ -441,6 +442,28 @@ def _local_scaling(scores: np.ndarray) -> np.ndarray:
     near = np.sort(others, axis=1)[:, -10:].mean(axis=1)
     scaled: np.ndarray = 2 * scores - near[:, None] - near[None]
     return scaled
+
+
+def failures(heard: Songs, several: np.ndarray, folds: Sequence[Fold], read: Words) -> None:
+    """The queries that `standard` answers worst, with the first three that it finds."""
+    clips, artist = [heard.features[row] for row in several], heard.artist[several]
+    names = [f"{who}, {title}" for who, title in zip(artist, heard.title[several], strict=True)]
+    mine = [Fold(fold.asked[several], fold.known) for fold in folds]
+    _worst("same artist", pool(clips, SOUND), artist, names, mine)
+    names = [f"{title} ({genre})" for title, genre in zip(read.title, read.genre, strict=True)]
+    _worst("same genre by words", pool(read.features, TEXT), read.genre, names, [Fold(np.ones(len(names), bool), {})])
+
+
+def _worst(title: str, given: Pool, truth: Truth, names: Sequence[str], folds: Sequence[Fold]) -> None:
+    print(f"\nAnswered worst, {title}\n")
+    average = ask(given, method("standard"), truth, folds)["map"]
+    for row in np.argsort(average, kind="stable")[:5]:
+        with knowing(next(fold.known for fold in folds if fold.asked[row])):
+            fitted = method("standard")(given)
+        rows = fitted.rows(given.features, ())
+        scores = fitted.compare(rows[[row]], rows)[0]
+        found = [other for other in np.argsort(-scores, kind="stable") if other != row][:3]
+        print(f"- {names[row]} (AP {average[row]:.3f}): " + "; ".join(names[other] for other in found), flush=True)
 
 
 def few(heard: Songs) -> None:
