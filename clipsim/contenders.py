@@ -157,4 +157,3 @@ def _without(encoders: Sequence[str], what: str) -> Callable[[Pool], str | None]
         return None if there > 1 else f"No two clips have {what}."
 
     return missing
-

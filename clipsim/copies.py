@@ -2,7 +2,8 @@
 
 A copy is the same recording, so its original has to come first when it is the query (known-item search). The changes
 are those of fingerprinting's robustness tests (Haitsma & Kalker 2002, section 4): lossy coding, level, band limit,
-cropping; and a small picture.
+cropping; and a small picture. A copy has no end of its own for the picture: where that is shorter than the sound, other
+frames of it are looked at.
 """
 
 from __future__ import annotations
