@@ -2,8 +2,8 @@
 
 Told by py3langid (Lui & Baldwin 2012, "langid.py: an off-the-shelf language identification tool", ACL demo; A.
 Barbaresi's fork and model of 139 languages): naive Bayes over byte n-grams, the same answer every time. Of 395 real
-English lyrics it takes none of the 383 with enough words for another language; single lines of a song are too short
-for it, so a line is only ever asked which of two languages it is.
+English lyrics it takes 372 for English, 23 have too few words to tell, and none is taken for another language; single
+lines of a song are too short for it, so a line is only ever asked which of two languages it is.
 """
 
 from __future__ import annotations
