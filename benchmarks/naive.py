@@ -10,7 +10,11 @@ from typing import Any
 
 import librosa
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.nn import functional
+
+from clipsim.encoders.tags import Network
 
 SAMPLE_RATE = 22050  # Hz
 
@@ -60,3 +64,30 @@ def audio_features(waveform: NDArray[np.float32], sample_rate: int = SAMPLE_RATE
         for suffix, aggregate in aggregates.items():
             features |= {f"{name}_{suffix}": float(aggregate(values)) for name, values in group.items()}
     return features
+
+
+def musicnn(network: Network, patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """musicnn's forward pass in the order of the package's models.py: convolution, ReLU, normalisation, maximum."""
+
+    def norm(layer: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+        assert isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)
+        return functional.batch_norm(
+            x, layer.running_mean, layer.running_var, layer.weight, layer.bias, training=False, eps=1e-3
+        )
+
+    x = norm(network.normalise, patches[:, None])
+    front = []
+    for i, (conv, bn) in enumerate(zip(network.front, network.front_norms, strict=True)):
+        length = conv.kernel_size[0]
+        # timbre: three frames of zeros on both sides; rhythm: TensorFlow's "same", the odd one behind
+        pads = (3, 3) if i < 2 else ((length - 1) // 2, length // 2)
+        answers = functional.relu(functional.conv2d(functional.pad(x, (0, 0, *pads)), conv.weight, conv.bias))
+        front.append(functional.max_pool2d(norm(bn, answers), (1, answers.shape[3]))[..., 0])
+    layers = [torch.cat(front, 1)]
+    for conv, bn in zip(network.middle, network.middle_norms, strict=True):
+        layer = norm(bn, functional.relu(functional.conv1d(layers[-1], conv.weight, conv.bias, padding=3)))
+        layers.append(layer if len(layers) == 1 else layer + layers[-1])
+    features = torch.cat(layers, 1)
+    pooled = torch.stack([features.max(2).values, features.mean(2)], 2).reshape(len(features), -1)
+    penultimate = norm(network.dense_norm, functional.relu(network.dense(norm(network.pool_norm, pooled))))
+    return network.output(penultimate), torch.cat([penultimate, features.mean(2)], 1)

@@ -9,8 +9,8 @@ import librosa
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 
+from benchmarks.naive import musicnn
 from clipsim import media, weights
 from clipsim.encoders import MUSICNN, SAMPLE_RATE, _tfcheckpoint, tags
 from clipsim.errors import EncoderError, TooShort, WeightsError
@@ -43,37 +43,10 @@ def real() -> tags.MusicnnEncoder:
     return tags.load()
 
 
-def as_published(network: tags.Network, patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The forward pass in the order of the package's models.py: convolution, ReLU, normalisation, maximum."""
-
-    def norm(layer: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
-        assert isinstance(layer, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)
-        return functional.batch_norm(
-            x, layer.running_mean, layer.running_var, layer.weight, layer.bias, training=False, eps=1e-3
-        )
-
-    x = norm(network.normalise, patches[:, None])
-    front = []
-    for i, (conv, bn) in enumerate(zip(network.front, network.front_norms, strict=True)):
-        length = conv.kernel_size[0]
-        # timbre: three frames of zeros on both sides; rhythm: TensorFlow's "same", the odd one behind
-        pads = (3, 3) if i < 2 else ((length - 1) // 2, length // 2)
-        answers = functional.relu(functional.conv2d(functional.pad(x, (0, 0, *pads)), conv.weight, conv.bias))
-        front.append(functional.max_pool2d(norm(bn, answers), (1, answers.shape[3]))[..., 0])
-    layers = [torch.cat(front, 1)]
-    for conv, bn in zip(network.middle, network.middle_norms, strict=True):
-        layer = norm(bn, functional.relu(functional.conv1d(layers[-1], conv.weight, conv.bias, padding=3)))
-        layers.append(layer if len(layers) == 1 else layer + layers[-1])
-    features = torch.cat(layers, 1)
-    pooled = torch.stack([features.max(2).values, features.mean(2)], 2).reshape(len(features), -1)
-    penultimate = norm(network.dense_norm, functional.relu(network.dense(norm(network.pool_norm, pooled))))
-    return network.output(penultimate), torch.cat([penultimate, features.mean(2)], 1)
-
-
 def test_the_fast_network_is_the_published_one(small: tags.MusicnnEncoder) -> None:
     patches = torch.rand(2, tags.PATCH, tags.N_MELS) * 4
     with torch.inference_mode():
-        got, want = small.network(patches), as_published(small.network, patches)
+        got, want = small.network(patches), musicnn(small.network, patches)
     assert got[1].shape == (2, sum(MUSICNN.layers))
     for mine, theirs in zip(got, want, strict=True):
         np.testing.assert_allclose(mine, theirs, rtol=1e-3, atol=1e-3 * float(theirs.abs().max()))
@@ -228,6 +201,6 @@ def test_the_fast_network_is_the_published_one_with_real_weights(real: tags.Musi
     waveform = media.decode_audio(testdata / "songs" / "01 - Help.mp3")
     patches = torch.from_numpy(tags.log_mel_patches(waveform))[:3]
     with torch.inference_mode():
-        (got, mine), (want, theirs) = real.network(patches), as_published(real.network, patches)
+        (got, mine), (want, theirs) = real.network(patches), musicnn(real.network, patches)
     np.testing.assert_allclose(got.sigmoid(), want.sigmoid(), atol=1e-4)
     np.testing.assert_allclose(mine, theirs, atol=1e-3)
