@@ -157,8 +157,12 @@ def test_it_is_the_same_every_time() -> None:
 def test_the_sliding_median_is_scipys_to_the_bit(values: NDArray[np.float32], half: int, axis: int) -> None:
     size = 2 * half + 1
     shape = (size, 1) if axis == 0 else (1, size)
-    want = scipy.ndimage.median_filter(values, size=shape, mode="reflect")
-    np.testing.assert_array_equal(hpss.median_filter(values, size, axis), want)
+    got = hpss.median_filter(values, size, axis)
+    padding = ((half, half), (0, 0)) if axis == 0 else ((0, 0), (half, half))
+    padded = np.pad(values, padding, mode="symmetric")
+    np.testing.assert_array_equal(got, np.median(np.lib.stride_tricks.sliding_window_view(padded, size, axis), axis=-1))
+    if size <= 4 * values.shape[axis]:  # scipy 1.17 is wrong where a window is over eight times as long as its row
+        np.testing.assert_array_equal(got, scipy.ndimage.median_filter(values, size=shape, mode="reflect"))
 
 
 def test_the_sliding_median_is_scipys_on_a_real_size() -> None:
