@@ -27,7 +27,8 @@ from clipsim.baselines import cosine
 from clipsim.contenders import Fitted, Pool, chosen
 from clipsim.encoders import LIBROSA, MPNET, MUSICNN, Part, Preset
 from clipsim.fingerprint import similarities
-from clipsim.fusion import columns, standardise
+from clipsim.fusion import channel as compensation
+from clipsim.fusion import columns, late, standardise
 from clipsim.model import Clip, Features, Method
 
 PENULTIMATE, FILTERS = Part("penultimate", "audio", 200, ""), Part("filters", "audio", 753, "")
@@ -63,6 +64,7 @@ def main() -> None:
     several = np.flatnonzero(np.isin(heard.artist, names[(counts > 1) & (names != "")]))
     artists(heard, several, folds, slow)
     ears(heard, several, folds)
+    settings(heard, several, folds)
     copies(heard, folds)
     read = words()
     genres(read, slow)
@@ -138,14 +140,20 @@ def pool(features: Sequence[Features], preset: Preset, lyrics: Sequence[str] = (
 # One line of a table
 
 
-def ask(
-    given: Pool, fit: Callable[[Pool], Fitted], truth: Truth, folds: Sequence[Fold], apart: Truth | None = None
-) -> dict[str, np.ndarray]:
-    """Figures of each query, shape (clips,), not a number where it has nothing to find; by fold, as `Fold` says."""
+def judged(truth: Truth, apart: Truth | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Which clips are right for each, and which count at all: not itself, nor those of its own `apart` value."""
     right = (truth[:, None] == truth[None]) & (truth != "")[:, None]
     among = ~np.eye(len(truth), dtype=bool)
     if apart is not None:
         among &= (apart[:, None] != apart[None]) | (apart == "")
+    return right, among
+
+
+def ask(
+    given: Pool, fit: Callable[[Pool], Fitted], truth: Truth, folds: Sequence[Fold], apart: Truth | None = None
+) -> dict[str, np.ndarray]:
+    """Figures of each query, shape (clips,), not a number where it has nothing to find; by fold, as `Fold` says."""
+    right, among = judged(truth, apart)
     figures = {measure: np.full(len(truth), np.nan) for measure in measures.MEASURES}
     for fold in folds:
         with knowing(fold.known):
@@ -185,10 +193,7 @@ def table(
     more: Mapping[str, tuple[Pool, str]] | None = None,
 ) -> None:
     """A table of contenders; `more` are others, by what they are called: with a pool of their own."""
-    right = (truth[:, None] == truth[None]) & (truth != "")[:, None]
-    among = ~np.eye(len(truth), dtype=bool)
-    if apart is not None:
-        among &= (apart[:, None] != apart[None]) | (apart == "")
+    right, among = judged(truth, apart)
     print(f"\n{title}\n\n| | P@1 | P@5 | mAP | against standard |\n|---|---|---|---|---|")
     blind = {name: np.nanmean(values) for name, values in measures.chance(right, among).items()}
     print(f"| chance | {blind['p@1']:.3f} | {blind['p@5']:.3f} | {blind['map']:.3f} | |")
@@ -240,6 +245,32 @@ def ears(heard: Songs, several: np.ndarray, folds: Sequence[Fold]) -> None:
         given = pool(clips, Preset("some", parts))
         line(f"{name}, as they are", ask(given, method("standard"), truth, plain))
         line(f"{name}, compensated", ask(given, method("standard"), truth, mine))
+
+
+def settings(heard: Songs, several: np.ndarray, folds: Sequence[Fold]) -> None:
+    """How much hangs on the strength of the compensation, and on the dimensions that sound gets."""
+    clips, truth = pool([heard.features[row] for row in several], SOUND), heard.artist[several]
+    print(f"\nSettings of late fusion, same artist, {len(several)} songs\n\n| | P@1 | P@5 | mAP |\n|---|---|---|---|")
+    for strength in (1, 3, 10, 30, 100):
+        factor = (strength / compensation.STRENGTH) ** 0.5
+        mine = [
+            Fold(
+                fold.asked[several],
+                {
+                    n: replace(m, channel=None if m.channel is None else factor * m.channel)
+                    for n, m in fold.known.items()
+                },
+            )
+            for fold in folds
+        ]
+        line(f"strength {strength}", ask(clips, method("standard"), truth, mine))
+    mine = [Fold(fold.asked[several], fold.known) for fold in folds]
+    usual = late.SHARES["audio"]
+    try:
+        for late.SHARES["audio"] in (16, 32, 64, 96, 128):
+            line(f"{late.SHARES['audio']} dimensions", ask(clips, method("standard"), truth, mine))
+    finally:
+        late.SHARES["audio"] = usual
 
 
 def copies(heard: Songs, folds: Sequence[Fold]) -> None:
@@ -438,8 +469,7 @@ def hubs(heard: Songs, folds: Sequence[Fold]) -> None:
     """How even the lists are, and what it costs to make them more so; all songs, same artist for precision."""
     print("\nHubs: lists of 10 over all songs\n\n| | skew | never | P@5 | mAP |\n|---|---|---|---|---|")
     given = pool(heard.features, SOUND)
-    right = (heard.artist[:, None] == heard.artist[None]) & (heard.artist != "")[:, None]
-    among = ~np.eye(len(right), dtype=bool)
+    right, among = judged(heard.artist)
     ways = {"as it is": _as_it_is, "mutual proximity": _mutual_proximity, "local scaling (10)": _local_scaling}
     for name in ("standard", "raw"):
         for way, change in ways.items():
@@ -537,7 +567,7 @@ def few(heard: Songs) -> None:
 def _small(values: np.ndarray, present: np.ndarray, artist: np.ndarray, weight: float) -> tuple[float, float]:
     fitted = standardise.fit(values, present, SOUND, prior_clips=weight)
     rows = columns.unit(fitted.transform(values, present))
-    right, among = artist[:, None] == artist[None], ~np.eye(len(artist), dtype=bool)
+    right, among = judged(artist)
     apart = float((rows @ rows.T)[~right].mean()) if not right.all() else np.nan
     alike = len(np.unique(artist)) not in (1, len(artist))
     scores = measures.retrieval(cosine(rows, rows), right, among)["map"]

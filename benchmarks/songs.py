@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from clipsim import copies, media, settings
-from clipsim.encoders import LIBROSA, MPNET, MUSICNN, Encoded
+from clipsim.encoders import LIBROSA, MPNET, MUSICNN, Encoded, halves
 from clipsim.encoders.text import OVERLAP, windows
 from clipsim.errors import SourceError
 from clipsim.fingerprint import Fingerprint, fingerprint
@@ -176,9 +176,7 @@ class _Ear:
         found = {}
         for name, batches in self.seen.items():
             patches = np.concatenate(batches)
-            middle = len(patches) // 2
-            halves = np.stack([patches[:middle].mean(0), patches[middle:].mean(0)]) if middle else None
-            found[name] = Encoded(patches.mean(0), segments=halves)
+            found[name] = Encoded(patches.mean(0), segments=halves(patches))
         return found
 
     def _pooled(self, module: Any, given: Any) -> None:

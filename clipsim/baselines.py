@@ -188,8 +188,8 @@ def _one_modality(pool: Pool) -> str | None:
 
 
 def _no_pairs(pool: Pool) -> str | None:
-    sets = [{part.modality for part in pool.preset.parts if part.encoder in f.vectors} for f in pool.features]
-    return None if sum(len(each) > 1 for each in sets) > 2 else "Hardly a clip has two modalities to align."
+    several = sum(len(pool.preset.modalities(found.vectors)) > 1 for found in pool.features)
+    return None if several > 2 else "Hardly a clip has two modalities to align."
 
 
 def _no_words(pool: Pool) -> str | None:

@@ -18,7 +18,7 @@ from clipsim import tables, titles, vectors
 from clipsim.embeddings import Embeddings, chunks, in_community
 from clipsim.encoders import Preset
 from clipsim.errors import UnknownClip
-from clipsim.model import HOME, MODALITIES, Clip, Features, Lyrics, Matrix, Modality
+from clipsim.model import HOME, Clip, Features, Lyrics, Matrix, Modality
 from clipsim.records import FINGERPRINT, Record, read_clip, read_features
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class Catalog(Embeddings):
                     for clip_id, encoder in connection.execute(in_community(query, table.c.clip_id, community)):
                         held.setdefault(clip_id, set()).add(encoder)
                 distinct = {frozenset(encoders) for encoders in held.values()}
-                known = frozenset(frozenset(self._modalities(set(encoders))) for encoders in distinct)
+                known = frozenset(frozenset(self.preset.modalities(set(encoders))) for encoders in distinct)
                 self._sets[community] = known
             return known
 
@@ -228,11 +228,7 @@ class Catalog(Embeddings):
             names = sa.select(table.c.clip_id, table.c.encoder).where(table.c.clip_id.in_(part))
             for clip_id, encoder in connection.execute(names):
                 held.setdefault(clip_id, set()).add(encoder)
-        return [read_clip(row, self._modalities(held.get(row.id, set()))) for row in rows]
-
-    def _modalities(self, encoders: set[str]) -> tuple[Modality, ...]:
-        present = {part.modality for part in self.preset.parts if part.encoder in encoders}
-        return tuple(modality for modality in MODALITIES if modality in present)
+        return [read_clip(row, self.preset.modalities(held.get(row.id, ()))) for row in rows]
 
 
 def _named(row: Any) -> str:

@@ -50,11 +50,7 @@ class Pool:
     @property
     def modalities(self) -> tuple[Modality, ...]:
         """Those that any clip has."""
-        return tuple(
-            modality
-            for modality in MODALITIES
-            if any(part.encoder in found.vectors for part in self.preset.of(modality) for found in self.features)
-        )
+        return self.preset.modalities({name for found in self.features for name in found.vectors})
 
 
 class Fitted(Protocol):

@@ -256,7 +256,7 @@ class ClipSim:
             NotTrained: the method needs `train` first.
             InvalidSetting: weights or a diversity that cannot be used.
         """
-        found = clip if isinstance(clip, Clip) else await self.find(clip, community=community)
+        found = await self._clip(clip, community)
         return await self._query(found, k, by, method, community, "known", weights, diversity)
 
     async def similar(
@@ -283,7 +283,7 @@ class ClipSim:
         Raises:
             UnknownClip: the library has no such clip.
         """
-        found = clip if isinstance(clip, Clip) else await self.find(clip)
+        found = await self._clip(clip, HOME)
         return await self._thread(self._engine.embedding, found.id)
 
     async def clusters(self, n: int | str = "auto", *, community: str = HOME) -> list[Cluster]:
@@ -302,7 +302,7 @@ class ClipSim:
 
     async def cluster_of(self, clip: str | Clip, *, community: str = HOME) -> Cluster | None:
         """The cluster that a clip belongs to, with its members; None in a library too small for any."""
-        found = clip if isinstance(clip, Clip) else await self.find(clip, community=community)
+        found = await self._clip(clip, community)
         return await self._thread(self._engine.groups.cluster_of, found.id, community)
 
     async def find(self, text: str, *, community: str = HOME) -> Clip:
@@ -359,9 +359,7 @@ class ClipSim:
             UnknownClip: the community does not have both clips.
             InvalidSetting: the result is the query itself, or a value is none that can be kept.
         """
-        asked, found = [
-            clip if isinstance(clip, Clip) else await self.find(clip, community=community) for clip in (query, result)
-        ]
+        asked, found = [await self._clip(clip, community) for clip in (query, result)]
         if up is None:
             await self._thread(self._engine.votes.withdraw, community, voter, asked.id, found.id)
             return None
@@ -372,7 +370,7 @@ class ClipSim:
 
     async def votes(self, query: str | Clip, *, voter: str | None = None, community: str = HOME) -> dict[str, Vote]:
         """The votes on a clip's results, by the result's id: one voter's, or (None) the newest on each."""
-        asked = query if isinstance(query, Clip) else await self.find(query, community=community)
+        asked = await self._clip(query, community)
         return await self._thread(self._engine.votes.of, asked.id, community, voter)
 
     async def tune(self, community: str = HOME, *, dry_run: bool = False, reset: bool = False) -> Tuning:
@@ -433,7 +431,7 @@ class ClipSim:
         Raises:
             UnknownClip: the community has no such clip.
         """
-        found = clip if isinstance(clip, Clip) else await self.find(clip, community=community)
+        found = await self._clip(clip, community)
         await self._thread(self._engine.remove, found.id, community)
         return found
 
@@ -561,6 +559,9 @@ class ClipSim:
         if self._workers is None:
             self._workers = open_pool(self.settings, self.preset)
         return self._workers
+
+    async def _clip(self, clip: str | Clip, community: str) -> Clip:
+        return clip if isinstance(clip, Clip) else await self.find(clip, community=community)
 
     def _parse(self, text: str, community: str) -> sources.Source:
         # A community's members are strangers: they must not read the server's disk.

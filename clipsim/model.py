@@ -145,6 +145,9 @@ class Answer:
     weights: Mapping[Modality, float] | None = None  # asked for, or learnt from the community's votes; None: the usual
 
 
+THUMBS: dict[str, bool | None] = {"up": True, "down": False, "none": None}  # what `ClipSim.vote` is told; none: back
+
+
 @dataclass(frozen=True, slots=True)
 class Vote:
     """A thumb on a result: whether it goes with the query, who says so, and what had been answered."""

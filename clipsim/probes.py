@@ -14,7 +14,6 @@ import numpy as np
 
 from clipsim import measures
 from clipsim.contenders import Fitted, Pool, Rows, chunks
-from clipsim.encoders import Preset
 from clipsim.errors import IndexUnavailable
 from clipsim.judgements import Judgements
 from clipsim.model import Features, Matrix, Modality
@@ -91,7 +90,7 @@ def curves(
     """
     generator = np.random.default_rng(seed)
     queries = np.sort(generator.permutation(judged.queries)[:SAMPLE])
-    held = [_modalities(found, pool.preset) for found in pool.features]
+    held = [pool.preset.modalities(found.vectors) for found in pool.features]
     plan = []
     for modality in pool.modalities:
         can = [row for row, names in enumerate(held) if modality in names and len(names) > 1]
@@ -123,10 +122,6 @@ def _left(
         parts.append(measures.retrieval(fitted.compare(rows[asked], rows), judged.right(asked), judged.among(asked)))
     told = {name: float(np.concatenate([each[name] for each in parts]).mean()) for name in ("p@5", "map")}
     return told["p@5"], told["map"]
-
-
-def _modalities(found: Features, preset: Preset) -> set[Modality]:
-    return {part.modality for part in preset.parts if part.encoder in found.vectors}
 
 
 def embedding_time(pool: Pool, fitted: Fitted) -> float:

@@ -53,8 +53,7 @@ class Comparison:
         self._query = np.asarray(query, np.float64)
         self._blocks = fusion.blocks or {}
         self._lengths = {m: float(np.linalg.norm(self._query[block])) for m, block in self._blocks.items()}
-        # Without blocks, or where their lengths are no weights, the cosine of the embeddings is what the method means.
-        self.plain = fusion.method != "standard" and by == "all" and weights is None
+        self.plain = _plain(fusion, by, weights)
         probe = self._query
         self._weights: dict[Modality, float] = {}
         if not self.plain:
@@ -156,7 +155,7 @@ def pairwise(
         InvalidSetting: weights that cannot be used.
     """
     mine, theirs = np.asarray(queries, np.float64), np.asarray(candidates, np.float64)
-    plain = fusion.method != "standard" and by == "all" and weights is None
+    plain = _plain(fusion, by, weights)
     asked = effective("all" if plain else by, weights)
     with np.errstate(divide="ignore", invalid="ignore"):
         if plain and not fusion.blocks:
@@ -175,6 +174,11 @@ def pairwise(
                 total += asked[modality] * np.where(both, inner * first[:, None] / second, 0.0)
                 ours += asked[modality] * both * first[:, None] ** 2
         return np.clip(total / (np.sqrt(ours * others) if plain else ours), -1.0, 1.0)
+
+
+def _plain(fusion: Blocks, by: By, weights: Mapping[Modality, float] | None) -> bool:
+    """Whether the cosine of the embeddings is meant: without blocks, or where their lengths are no weights, it is."""
+    return fusion.method != "standard" and by == "all" and weights is None
 
 
 def separable(fusion: Blocks, by: By, weights: Mapping[Modality, float] | None) -> bool:

@@ -21,7 +21,7 @@ from aiohttp import web
 
 from bot.web.questions import TooBusyError, by_id
 from clipsim.errors import InvalidSetting
-from clipsim.model import METHODS, By, Clip, Method, Vote
+from clipsim.model import METHODS, THUMBS, By, Clip, Method, Vote
 
 if TYPE_CHECKING:
     from clipsim.core import ClipSim
@@ -30,7 +30,6 @@ COOKIE = "clipsim_voter"
 KEPT = 365 * 24 * 3600  # seconds that a browser keeps it
 MOST = 120  # votes of the whole page …
 WITHIN = 60.0  # … in so many seconds
-THUMBS: dict[str, bool | None] = {"up": True, "down": False, "none": None}
 
 _NAME = re.compile(r"[0-9a-f]{32}")
 

@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 
 ROUND = 4  # decimals
 
-Thumb = Literal["up", "down", "none"]
-THUMBS: dict[Thumb, bool | None] = {"up": True, "down": False, "none": None}
+Thumbs = Literal["up", "down", "none"]
 
 
 def vote(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="The clip that was asked about.")],
     result: Annotated[str, typer.Argument(metavar="RESULT", help="The clip that was answered with.")],
-    thumb: Annotated[Thumb, typer.Argument(metavar="up|down|none", help="Goes with it, does not, or no opinion.")],
+    thumb: Annotated[Thumbs, typer.Argument(metavar="up|down|none", help="Goes with it, does not, or no opinion.")],
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
     """Say whether a result goes with a clip. With enough votes the weights by modality follow them."""
 
     async def work() -> int:
+        from clipsim.model import THUMBS
+
         async with library(data) as sim:
             asked, found = await sim.find(query), await sim.find(result)
             await sim.vote(asked, found, THUMBS[thumb])

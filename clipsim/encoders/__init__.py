@@ -7,11 +7,14 @@ An encoder is an object with `encode`. Loading one is slow (weights), so a worke
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
-from clipsim.model import Label, Matrix, Modality, Vector
+import numpy as np
+
+from clipsim.model import MODALITIES, Label, Matrix, Modality, Vector
 
 SAMPLE_RATE = 22050  # Hz, of every waveform
 
@@ -27,6 +30,12 @@ class Encoded:
     labels: tuple[Label, ...] = ()
     tempo: float | None = None
     segments: Matrix | None = None
+
+
+def halves(rows: Matrix) -> Matrix | None:
+    """The means of the first and the second half of a clip's windows, float32 (2, n); None where there is but one."""
+    middle = len(rows) // 2
+    return np.stack([rows[:middle].mean(axis=0), rows[middle:].mean(axis=0)]) if middle else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +127,11 @@ class Preset:
     def of(self, modality: Modality) -> tuple[Part, ...]:
         """The parts of one modality."""
         return tuple(part for part in self.parts if part.modality == modality)
+
+    def modalities(self, encoders: Container[str]) -> tuple[Modality, ...]:
+        """The modalities that a clip has of which these encoders found something."""
+        present = {part.modality for part in self.parts if part.encoder in encoders}
+        return tuple(modality for modality in MODALITIES if modality in present)
 
 
 LIBROSA = Part("librosa", "audio", 257, "clipsim.encoders.audio:load")

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from clipsim import weights
-from clipsim.encoders import SAMPLE_RATE, Encoded, _tfcheckpoint
+from clipsim.encoders import SAMPLE_RATE, Encoded, _tfcheckpoint, halves
 from clipsim.encoders._device import device, inference
 from clipsim.errors import EncoderError, TooShort, WeightsError
 from clipsim.model import Label, Vector
@@ -167,9 +167,7 @@ class MusicnnEncoder:
         if not np.isfinite(vector).all():
             raise EncoderError("The sound cannot be measured: its samples are far out of range.", hint="")
         best = np.argsort(-mean, kind="stable")[:LABELS]
-        middle = len(layers) // 2
-        halves = np.stack([layers[:middle].mean(axis=0), layers[middle:].mean(axis=0)]) if middle else None
-        return Encoded(vector, tuple(Label(TAGS[i], float(mean[i])) for i in best), segments=halves)
+        return Encoded(vector, tuple(Label(TAGS[i], float(mean[i])) for i in best), segments=halves(layers))
 
     def patches(self, waveform: Vector) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Tag probabilities (patches, 50), and penultimate layer and filters (patches, 953), of every 3 s."""

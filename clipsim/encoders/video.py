@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from clipsim import weights
 from clipsim._torchvision import torchvision
-from clipsim.encoders import Encoded, WindowSpec
+from clipsim.encoders import Encoded, WindowSpec, halves
 from clipsim.encoders._device import device, inference
 from clipsim.errors import EncoderError, WeightsError
 from clipsim.model import Label
@@ -146,6 +146,4 @@ def _encoded(logits: NDArray[np.float32]) -> Encoded:
     chances /= chances.sum()
     best = np.argsort(-chances, kind="stable")[:LABELS]
     labels = tuple(Label(classes()[i], float(chances[i])) for i in best)
-    middle = len(logits) // 2
-    halves = np.stack([logits[:middle].mean(axis=0), logits[middle:].mean(axis=0)]) if middle else None
-    return Encoded(mean.astype(np.float32), labels, segments=halves)
+    return Encoded(mean.astype(np.float32), labels, segments=halves(logits))
