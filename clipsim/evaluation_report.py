@@ -14,6 +14,7 @@ from clipsim.contenders import SENSES
 from clipsim.errors import DiskFull, FolderNotWritable
 from clipsim.figures import Evaluation, Result
 from clipsim.model import METHODS
+from clipsim.titles import printable
 
 WIDE, ROW = 460, 24  # of a drawing, and of a line in it
 NAMES = 96  # units on the left for names
@@ -96,7 +97,7 @@ def _section(title: str, inside: str) -> str:
 
 
 def _text(value: object) -> str:
-    return html.escape(str(value))
+    return html.escape(printable(value))
 
 
 # Tables

@@ -10,6 +10,7 @@ import numpy as np
 
 from clipsim.map import THEMES, Scene, Theme, name
 from clipsim.model import Clip
+from clipsim.titles import printable
 
 SIDE = 1000  # units of the drawing's side
 
@@ -85,7 +86,7 @@ def _dots(scene: Scene, theme: Theme) -> Iterator[str]:
     for row, clip in enumerate(scene.clips):
         number, colour = cluster_of.get(row, (0, theme.faint))
         x, y = _place(scene.points[row])
-        told = html.escape(name(clip))
+        told = html.escape(printable(name(clip)))
         marked = ' class="marked"' if clip.id in scene.marked else ""
         dot = (
             f'<circle{marked} cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{colour}"><title>{told}</title></circle>'
@@ -103,14 +104,14 @@ def _labels(scene: Scene) -> Iterator[str]:
         while any(abs(y - other[1]) < 22 and abs(x - other[0]) < 220 for other in heights):
             y += 23
         heights.append((x, y))
-        yield f'<text x="{x:.1f}" y="{y:.1f}" font-size="17">{html.escape(cluster.label)}</text>'
+        yield f'<text x="{x:.1f}" y="{y:.1f}" font-size="17">{html.escape(printable(cluster.label))}</text>'
 
 
 def _legend(scene: Scene) -> Iterator[str]:
     for cluster, colour in zip(scene.clusters, scene.colours(), strict=True):
         yield (
             f'<li><button type="button" data-c="{cluster.id}" aria-pressed="false"><i style="background:{colour}"></i>'
-            f"<span>{html.escape(cluster.label)}</span><small>{cluster.size}</small></button></li>"
+            f"<span>{html.escape(printable(cluster.label))}</span><small>{cluster.size}</small></button></li>"
         )
 
 

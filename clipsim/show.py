@@ -16,6 +16,7 @@ from rich.text import Text
 
 from clipsim.errors import ClipSimError
 from clipsim.model import JSON, MODALITIES, Answer, Clip, Clustering, Health, Label, Match
+from clipsim.titles import printable
 
 out = Console(highlight=False, soft_wrap=False)
 err = Console(stderr=True, highlight=False)
@@ -34,7 +35,7 @@ def document(value: Any) -> None:
 
 def plain(text: object, style: str = "") -> Text:
     """A stranger's text, safe for a terminal: no control characters, no markup."""
-    return Text("".join(c for c in str(text) if c.isprintable()), style=style)
+    return Text(printable(text), style=style)
 
 
 def plain_lines(text: str) -> Text:

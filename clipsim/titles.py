@@ -52,6 +52,11 @@ _CHANNEL = re.compile(r"(?:\s+[-–—]\s+topic|vevo)$")
 _SPLIT = re.compile(r"\s+[-–—]\s+")
 
 
+def printable(text: object) -> str:
+    """A stranger's text without control characters and marks that turn the text around it. Markup stays as it is."""
+    return "".join(char for char in str(text) if char.isprintable())
+
+
 def fold(text: str) -> str:
     """One spelling for what looks alike: compatibility forms, case, accents and runs of spaces do not count."""
     text = unicodedata.normalize("NFKD", text[: 2 * LONGEST]).casefold()

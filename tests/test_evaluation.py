@@ -305,12 +305,13 @@ def test_the_page(measured, tmp_path: Path) -> None:
 
     from clipsim.evaluation_report import page, write
 
-    bad = '<script>alert("x")</script>&'
+    bad = '<script>alert("x")</script>&\x1b[31m\u202e'
     shown = replace(measured.failures[0].query, title=bad, artist=bad, label=bad)
     hostile = replace(measured, failures=(replace(measured.failures[0], query=shown, found=(shown,)),))
     text = write(hostile, tmp_path / "report.html").read_text(encoding="utf-8")
     assert text == page(hostile) and [file.name for file in tmp_path.iterdir()] == ["report.html"]
     assert "<script" not in text and "&lt;script&gt;" in text
+    assert "\x1b" not in text and "\u202e" not in text
     assert "http" not in text and "url(" not in text and "@import" not in text
     opened: list[str] = []
 

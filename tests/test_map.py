@@ -118,7 +118,7 @@ class Page(HTMLParser):
 def test_the_page_is_whole_in_itself_and_titles_are_text(tmp_path):
     rows, clips, clusters, _ = library(30)
     clips[0] = Clip(id="c0", title="no link", url="javascript:alert(1)")
-    clips[5] = Clip(id="c5", title="local", url=None)
+    clips[5] = Clip(id="c5", title="local\x1b\u202e", url=None)
     source = draw(tmp_path / "map.html", layout(rows), clips, clusters, ["c1"]).read_text(encoding="utf-8")
     page = Page(source)
     assert [tag for tag, _ in page.tags].count("script") == 1
@@ -128,6 +128,7 @@ def test_the_page_is_whole_in_itself_and_titles_are_text(tmp_path):
     assert links == [clip.url for clip in clips if clip.url and clip.url.startswith("https")]
     told = [attrs["data-t"] for _, attrs in page.tags if "data-t" in attrs]
     assert told[2] == "<script>alert(1)</script>" and len(told) == 30
+    assert told[5] == "local" and "\x1b" not in source and "\u202e" not in source
     assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
     assert "Group & 0" in "".join(page.text["text"])
     assert len([1 for tag, attrs in page.tags if tag == "circle" and attrs.get("class") == "marked"]) == 1
