@@ -87,6 +87,7 @@ class Fetch:
         self.report = report
         self.warnings: list[str] = []
         self.received: dict[str, float] = {}  # bytes of each file so far
+        self.counting = threading.Lock()
         self.choice: _streams.Choice | None = None
         self.expected: float | None = None
         self.spoke = 0.0
@@ -259,15 +260,16 @@ class Fetch:
             if (state.get("downloaded_bytes") or 0) > MAX_CAPTIONS or (state.get("total_bytes") or 0) > MAX_CAPTIONS:
                 raise _stop()
             return
-        self.received[name] = state.get("downloaded_bytes") or state.get("total_bytes") or 0
-        others = sum(size for other, size in list(self.received.items()) if other != name)
-        total = max(self.received[name], state.get("total_bytes") or 0) + others
-        if total > self.request.max_bytes:
-            self._refuse(_too_large(total, self.request.max_bytes))
-        now = time.monotonic()
-        if now - self.spoke >= EVENT_PAUSE or state.get("status") == "finished":
-            self.spoke = now
-            self.report({"bytes": sum(list(self.received.values())), "total": self.expected})
+        with self.counting:  # several downloads tell at once: what is told must never go down
+            self.received[name] = state.get("downloaded_bytes") or state.get("total_bytes") or 0
+            received = sum(self.received.values())
+            total = received + max(0, (state.get("total_bytes") or 0) - self.received[name])
+            if total > self.request.max_bytes:
+                self._refuse(_too_large(total, self.request.max_bytes))
+            now = time.monotonic()
+            if now - self.spoke >= EVENT_PAUSE or state.get("status") == "finished":
+                self.spoke = now
+                self.report({"bytes": received, "total": self.expected})
 
     def _refuse(self, error: ClipSimError) -> None:
         """Stop yt-dlp from inside one of its hooks."""
