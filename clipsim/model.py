@@ -143,6 +143,7 @@ class Answer:
     notice: str | None = None
     status: Literal["added", "known"] = "known"
     weights: Mapping[Modality, float] | None = None  # asked for, or learnt from the community's votes; None: the usual
+    pending: tuple[Modality, ...] = ()  # of the query, still being encoded: a fuller answer will follow
 
 
 THUMBS: dict[str, bool | None] = {"up": True, "down": False, "none": None}  # what `ClipSim.vote` is told; none: back

@@ -108,7 +108,7 @@ async def test_a_clip_is_heard_watched_and_read_once(sim: ClipSim, files: list[P
     stages: list[str] = []
     clip, status = await sim.ingest(files[0], lyrics=WORDS, genre="sea shanty", progress=stages.append)
     assert status == "added"
-    assert stages == ["fetching", "listening", "watching", "reading"]
+    assert stages == ["fetching", "listening", "reading", "watching"]
     assert clip.title == "Song 0" and clip.artist == "Slow Band 0" and clip.genre == "sea shanty"
     assert clip.modalities == ("audio", "video", "lyrics")
     assert clip.tempo and 20 < clip.tempo < 400

@@ -9,16 +9,16 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clipsim.sources._process import Standby
 from clipsim.sources.links import Source, find_links, parse
 from clipsim.sources.lyrics import read_lyrics
 
 if TYPE_CHECKING:
     from clipsim.model import Media
     from clipsim.settings import Settings
-    from clipsim.sources._process import Standby
     from clipsim.sources.youtube import Arrived, Received
 
-__all__ = ["Source", "fetch", "find_links", "parse", "read_lyrics"]
+__all__ = ["Source", "Standby", "fetch", "find_links", "parse", "read_lyrics"]
 
 
 async def fetch(
