@@ -102,14 +102,16 @@ class LocalPool:
     async def close(self) -> None:
         """Kill the workers."""
         self._closed = True
-        for worker in self._workers:
-            worker.kill()
         for request in self._waiting:
             if not request.result.done():
                 request.result.set_exception(_stopped())
         self._waiting.clear()
+        for task in self._serving:
+            task.cancel()
         if self._serving:
-            await asyncio.wait(self._serving)
+            await asyncio.wait(list(self._serving))
+        for worker in self._workers:
+            worker.kill()
 
     def _dispatch(self) -> None:
         """Give work to whoever is free."""
@@ -156,11 +158,10 @@ class LocalPool:
             found = [EncodeTimeout()] * len(batch)
         except BrokenProcessPool:
             worker.kill()
-            found = [_stopped() if self._closed else WorkerDied()] * len(batch)
-            if not self._closed:
-                log.warning("a worker died over the %s of %s", batch[0].modality, [m.clip.id for m in medias])
-                if self._again(batch):
-                    return
+            log.warning("a worker died over the %s of %s", batch[0].modality, [media.clip.id for media in medias])
+            if self._again(batch):
+                return
+            found = [WorkerDied()] * len(batch)
         except asyncio.CancelledError:
             worker.kill()  # nothing else stops a computation inside a C library
             raise
