@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Modality = Literal["audio", "video", "lyrics"]
 By = Literal["all", "audio", "video", "lyrics"]
 Method = Literal["standard", "joint", "paper", "pca", "raw"]
-Stage = Literal["fetching", "listening", "watching", "reading", "comparing"]
+Stage = Literal["fetching", "listening", "reading", "watching", "comparing"]  # in this order
 
 MODALITIES: tuple[Modality, ...] = ("audio", "video", "lyrics")
 METHODS: tuple[Method, ...] = ("standard", "joint", "paper", "pca", "raw")
