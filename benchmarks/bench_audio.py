@@ -3,8 +3,8 @@
     python -m benchmarks audio        (writes benchmarks/results/audio.json; some ten minutes)
 
 The track is made of the real ones in the folder of test data (CLIPSIM_TESTDATA). Ours also measures the halves of the
-track; the naive way does not. Where Essentia is installed (`pip install essentia`), its MusicExtractor is measured beside
-them: C++, other features, from a WAV file.
+track; the naive way does not. Where Essentia is installed (`pip install essentia`), its MusicExtractor is measured
+beside them: C++, other features, from a WAV file.
 """
 
 from __future__ import annotations

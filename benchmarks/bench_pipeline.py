@@ -2,9 +2,9 @@
 
     python -m benchmarks pipeline     (writes benchmarks/results/pipeline.json; some fifteen minutes)
 
-Both ways are warm (models loaded), fetch the same streams, and end with the nearest of the same hundred clips. Ours also
-keeps the clip, measures its halves and fingerprint, and says why. `first` is the first useful answer: from sound and
-words, while the picture is still being watched.
+Both ways are warm (models loaded), fetch the same streams, and end with the nearest of the same hundred clips. Ours
+also keeps the clip, measures its halves and fingerprint, and says why. `first` is the first useful answer: from sound
+and words, while the picture is still being watched.
 """
 
 from __future__ import annotations
@@ -135,7 +135,8 @@ def main() -> None:
         whole.naive,
     )
     print(first.line())
-    for name, unit in (("worker", "MiB at most in a worker"), ("fetched", "MiB fetched"), ("cpu", "s of processor time")):
+    told = {"worker": "MiB at most in a worker", "fetched": "MiB fetched", "cpu": "s of processor time"}
+    for name, unit in told.items():
         values = sorted(run.more[name] for run in whole.ours)
         print(f"{unit}: {values[len(values) // 2]:.1f} ({values[0]:.1f} to {values[-1]:.1f})")
     known = sorted(1000 * run.more["known"] for run in whole.ours)
