@@ -1,0 +1,297 @@
+"""Find clips by words: titles and artists, tags and actions, lyrics as they are sung, and what lyrics mean.
+
+Each of the four ranks on its own; the ranks are put together by reciprocal rank fusion (Cormack, Clarke & Büttcher
+2009, "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods", SIGIR): a clip's score is
+the sum over the four of weight / (60 + its rank). What is typed has no syntax, so none of it can be abused.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from clipsim import tables, vectors
+from clipsim.embeddings import chunks, in_community
+from clipsim.encoders import Preset
+from clipsim.errors import EmptyLibrary, InvalidSetting
+from clipsim.lexicon import Answered, Lexicon, Terms, Vocabulary, tokens
+from clipsim.library import Library
+from clipsim.model import Clip, Hit, Matrix, Search, Vector
+from clipsim.records import clean
+from clipsim.titles import fold, printable
+
+RRF = 60  # the constant of reciprocal rank fusion
+DEPTH = 50  # of each ranking that counts
+WEIGHTS: Mapping[str, float] = {"name": 2.0, "tags": 1.0, "lyrics": 1.0, "meaning": 0.5}  # see docs/evaluation.md
+CUT_OFF = 72.0  # rapidfuzz WRatio, 0 to 100, below which a title is not what was meant
+MEANT = 0.1  # cosine, centred, below which lyrics do not mean what is asked for
+LONGEST = 500  # characters of a question
+LONGEST_LINE = 80  # of lyrics that are quoted
+KEPT = 16  # communities that are kept in memory
+
+_ID = tables.clips.c.id
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """What can be found in one clip."""
+
+    name: str
+    lyrics: Terms
+    tags: Terms
+    meaning: Vector | None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What can be found in a community's clips; everything has one entry for each clip."""
+
+    rows: list[Any]  # as they stood in the database
+    names: list[str]
+    lyrics: Lexicon
+    tags: Lexicon
+    meanings: Matrix  # centred, unit rows; zero where there is none
+
+
+class Searcher:
+    """Searches one library. Methods may be called from several threads."""
+
+    def __init__(self, preset: Preset, library: Library) -> None:
+        self._library = library
+        self._part = next(iter(preset.of("lyrics")), None)
+        self._vocabulary = Vocabulary()
+        self._texts: dict[str, tuple[Any, _Text]] = {}  # by clip, with the row that it was made from
+        self._held: dict[str, tuple[Index, Vector | None]] = {}
+        self._lock = threading.Lock()
+
+    def index(self, community: str) -> Index:
+        """The community's index as it is now: only clips that have changed are read again.
+
+        Raises:
+            EmptyLibrary: there are no clips.
+        """
+        return self._index(community)[0]
+
+    def search(self, question: str, k: int, community: str, meaning: Vector | None, notice: str | None) -> Search:
+        """The `k` best hits for a question that `asked` has let through.
+
+        `meaning`: the question as the text encoder reads it, or None.
+        """
+        index, mean = self._index(community)
+        found: dict[str, list[int]] = {"name": _named(question, index.names)}
+        said, tagged = index.lyrics.ask(question), index.tags.ask(question)
+        found["tags"], found["lyrics"] = _ranked(tagged.scores), _ranked(said.scores)
+        if meaning is not None and mean is not None:
+            centred = np.asarray(meaning, np.float32) - mean
+            cosines = index.meanings @ (centred / (np.linalg.norm(centred) or 1.0))
+            found["meaning"] = _ranked(np.where(cosines >= MEANT, cosines, 0.0))
+        fused = fuse(found)
+        best = sorted(fused, key=lambda row: (-sum(fused[row].values()), row))[:k]
+        clips = self._library.get_many([index.rows[row].id for row in best])
+        hits: list[Hit] = []
+        for row in best:
+            clip = clips.get(index.rows[row].id)
+            if clip is not None:
+                why = self._why(question, clip, fused[row], said, tagged)
+                hits.append(Hit(len(hits) + 1, clip, float(sum(fused[row].values())), why))
+        return Search(question, tuple(hits), notice)
+
+    # What there is
+
+    def _index(self, community: str) -> tuple[Index, Vector | None]:
+        with self._lock:
+            rows = self._rows(community)
+            if not rows:
+                raise EmptyLibrary("There are no clips to search yet.")
+            known = self._held.pop(community, None)
+            if known is None or known[0].rows != rows:
+                known = self._build(rows)
+            self._held[community] = known  # the last asked is the last to go
+            while len(self._held) > KEPT:
+                del self._held[next(iter(self._held))]
+            return known
+
+    def _rows(self, community: str) -> list[Any]:
+        """Of each clip, all that its entry is made from, or a sign that tells when that has changed."""
+        clips, findings, lyrics, features = tables.clips.c, tables.findings.c, tables.lyrics.c, tables.features.c
+        encoder = self._part.encoder if self._part else ""
+        query: sa.Select[Any] = (
+            sa.select(clips.id, clips.title, clips.artist, clips.album, clips.genre)
+            .add_columns(*(sa.cast(column, sa.Text) for column in (clips.keywords, findings.tags, findings.classes)))
+            .add_columns(sa.cast(findings.words, sa.Text), sa.func.length(lyrics.text), features.crc)
+            .join(tables.findings, findings.clip_id == clips.id, isouter=True)
+            .join(tables.lyrics, lyrics.clip_id == clips.id, isouter=True)
+            .join(tables.features, (features.clip_id == clips.id) & (features.encoder == encoder), isouter=True)
+            .order_by(clips.added.desc(), clips.id)
+        )
+        with self._library.read() as connection:
+            return list(connection.execute(in_community(query, _ID, community)).all())
+
+    def _build(self, rows: list[Any]) -> tuple[Index, Vector | None]:
+        self._read([row for row in rows if row.id not in self._texts or self._texts[row.id][0] != row])
+        texts = [self._texts[row.id][1] for row in rows if row.id in self._texts]
+        rows = [row for row in rows if row.id in self._texts]
+        held = {row.id for index, _ in self._held.values() for row in index.rows} | {row.id for row in rows}
+        for gone in [clip_id for clip_id in self._texts if clip_id not in held]:
+            del self._texts[gone]
+        there = [text.meaning for text in texts if text.meaning is not None]
+        mean: Vector | None = None
+        if len(there) > 1:
+            mean = np.asarray(np.mean(there, axis=0, dtype=np.float64), np.float32)
+        size = self._part.size if self._part else 0
+        meanings = np.zeros((len(texts), size), np.float32)
+        if mean is not None:
+            for row, text in enumerate(texts):
+                if text.meaning is not None:
+                    centred = text.meaning - mean
+                    meanings[row] = centred / (np.linalg.norm(centred) or 1.0)
+        index = Index(
+            rows,
+            [text.name for text in texts],
+            Lexicon(self._vocabulary, [text.lyrics for text in texts]),
+            Lexicon(self._vocabulary, [text.tags for text in texts], graded=True),
+            meanings,
+        )
+        return index, mean
+
+    def _read(self, rows: Sequence[Any]) -> None:
+        by_id = {row.id: row for row in rows}
+        for part in chunks(by_id):
+            words: dict[str, str] = {}
+            meant: dict[str, Vector] = {}
+            with self._library.read() as connection:
+                query = sa.select(tables.lyrics.c.clip_id, tables.lyrics.c.text)
+                words.update(tuple(row) for row in connection.execute(query.where(tables.lyrics.c.clip_id.in_(part))))
+                if self._part is not None:
+                    table = tables.features
+                    vector = sa.select(table.c.clip_id, table.c.vector, table.c.crc)
+                    vector = vector.where(table.c.clip_id.in_(part), table.c.encoder == self._part.encoder)
+                    for clip_id, data, crc in connection.execute(vector):
+                        if (read := vectors.unpack(data, crc, self._part.size)) is not None:
+                            meant[clip_id] = read
+            for clip_id, clip in self._library.get_many(part).items():
+                graded: dict[str, float] = {}
+                for label, grade in ((label, grade) for _, label, grade in _labels(clip)):
+                    for word in tokens(label):
+                        graded[word] = max(graded.get(word, 0.0), grade)
+                text = _Text(
+                    fold(f"{clip.artist} - {clip.title}" if clip.artist else clip.title),
+                    self._vocabulary.terms(Counter(tokens(words.get(clip_id, "")))),
+                    self._vocabulary.terms(graded),
+                    meant.get(clip_id),
+                )
+                self._texts[clip_id] = (by_id[clip_id], text)
+
+    # Why
+
+    def _why(self, question: str, clip: Clip, parts: Mapping[str, float], said: Answered, tagged: Answered) -> str:
+        told = []
+        for name in sorted(parts, key=lambda name: -parts[name]):
+            if name == "name":
+                told.append(_which_name(question, clip))
+            elif name == "lyrics":
+                lyrics = self._library.lyrics(clip.id)
+                line = _line(lyrics.text if lyrics else "", said.words)
+                told.append(f"lyrics: “{line}”" if line else "lyrics")
+            elif name == "tags":
+                told += _which_labels(clip, tagged.words)
+            else:
+                told.append(f"meaning: sings of {', '.join(clip.words[:3])}" if clip.words else "meaning")
+        return " · ".join(dict.fromkeys(told))
+
+
+def asked(question: str) -> str:
+    """What was typed, in one printable line of bounded length.
+
+    Raises:
+        InvalidSetting: there is no word in it.
+    """
+    line = " ".join(printable(clean(part)) for part in question[: 4 * LONGEST].split())[:LONGEST].strip()
+    if not tokens(line):
+        raise InvalidSetting(
+            "There is no word to look for.", hint="Name a title, an artist, a mood, or a line that is sung."
+        )
+    return line
+
+
+def fuse(rankings: Mapping[str, Sequence[int]], weights: Mapping[str, float] = WEIGHTS) -> dict[int, dict[str, float]]:
+    """Of each row that is in a ranking, what it gets from which: weight / (60 + rank), ranks from 1."""
+    found: dict[int, dict[str, float]] = {}
+    for name, ranking in rankings.items():
+        for rank, row in enumerate(ranking[:DEPTH], 1):
+            found.setdefault(row, {})[name] = weights[name] / (RRF + rank)
+    return found
+
+
+def _ranked(scores: Any) -> list[int]:
+    order = np.argsort(-scores, kind="stable")[:DEPTH]
+    return [int(row) for row in order if scores[row] > 0]
+
+
+def _named(question: str, names: Sequence[str]) -> list[int]:
+    from rapidfuzz import fuzz, process
+
+    wanted = fold(question)
+    if not any(letter.isalnum() for letter in wanted):
+        return []
+    found = process.extract(wanted, names, scorer=fuzz.WRatio, limit=DEPTH, score_cutoff=CUT_OFF)
+    return [row for _, _, row in found]
+
+
+def _labels(clip: Clip) -> list[tuple[str, str, float]]:
+    """What is said of a clip: the kind of label, the label, and how sure it is, 0 to 1."""
+    found = [("genre", clip.genre, 1.0), ("album", clip.album, 0.5)]
+    found += [("tag", label.label, label.score) for label in clip.tags]
+    found += [("action", label.label, label.score) for label in clip.classes]
+    found += [("keyword", word, 0.3) for word in clip.keywords]
+    found += [("word", word, 0.3) for word in clip.words]
+    return [(kind, label, grade) for kind, label, grade in found if label]
+
+
+def _which_labels(clip: Clip, words: Mapping[str, float]) -> list[str]:
+    """The labels of a clip that have some of these words; the two surest."""
+    hits = [(kind, label, grade) for kind, label, grade in _labels(clip) if words.keys() & tokens(label)]
+    hits.sort(key=lambda hit: -hit[2])
+    return [f"{kind}: {_short(label)}" for kind, label, _ in hits[:2]]
+
+
+def _which_name(question: str, clip: Clip) -> str:
+    from rapidfuzz import fuzz
+
+    wanted = fold(question)
+    title, artist = (fuzz.WRatio(wanted, fold(text or "")) for text in (clip.title, clip.artist))
+    return "artist" if artist > title else "title"
+
+
+def _line(lyrics: str, words: Mapping[str, float]) -> str:
+    """The line of some lyrics that has most of these words, by what they are worth."""
+    best, most = "", 0.0
+    for line in lyrics.splitlines():
+        worth = sum(words.get(word, 0.0) for word in set(tokens(line)))
+        if worth > most:
+            best, most = line, worth
+    return _short(best, words)
+
+
+def _short(text: str, words: Mapping[str, float] | None = None) -> str:
+    """One line, cut around the first of some words where it is long."""
+    text = printable(" ".join(text.split()))
+    if len(text) <= LONGEST_LINE:
+        return text
+    begin = 0
+    if words:
+        at = [place for word in words if (place := _at(text, word)) >= 0]
+        begin = max(0, min(at, default=0) - LONGEST_LINE // 4)
+    end = begin + LONGEST_LINE
+    return f"{'…' if begin else ''}{text[begin:end].strip()}{'…' if end < len(text) else ''}"
+
+
+def _at(text: str, word: str) -> int:
+    """Where a folded word stands in a text, about; -1 where it does not as it is."""
+    return text.casefold().find(word)
