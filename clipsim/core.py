@@ -358,9 +358,9 @@ class ClipSim:
     ) -> Playlist:
         """Clips around one or several, in an order in which each is like the one before.
 
-        It begins with the first of those named, and has them all. No song comes twice, no more than
-        `settings.per_artist` of one artist while there are others, and none after another of theirs where that can be
-        avoided.
+        It begins with the first of those named, and has them all. No song comes twice; of one artist there are
+        `settings.per_artist` at most, or every fifth, while there are others near; and none comes after another of
+        theirs where that can be avoided.
 
         Args:
             clips: one clip or several (25 at most): each an id, a link, a path, a title, or the clip itself.

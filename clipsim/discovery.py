@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 LONGEST = 200  # clips of a playlist, path or mix
 SEEDS = 25  # clips that a playlist or mix is made from
+CROWD = 5  # a long playlist may have more of one artist than `settings.per_artist`: one in so many clips
+POOL, NEAREST = 5, 50  # times as many clips as asked for, and how many at least, that are near enough for a playlist
 NEAR = 300  # clips nearest to the way between two that a path may use
 NEIGHBOURS = 10  # of each clip, for surprises and summaries
 PAGE = 100  # clips whose metadata is read at once
@@ -62,8 +64,10 @@ class Discovery:
         # What was played longest ago comes back first.
         stale = [sorted((row for row in ranking if row in old), key=lambda row: -old[row]) for ranking in rankings]
         shelf = _Shelf(self._library, space, seeds, [*fresh, *stale])
-        chosen, some, half = rows, self._settings.per_artist, ceil(k / 2)
-        for among, limit in ((fresh, min(some, half) or half), (fresh, half), (stale, half), (fresh, 0), (stale, 0)):
+        chosen, half = rows, ceil(k / 2)  # more of one artist cannot be kept apart
+        some = min(max(self._settings.per_artist, k // CROWD), half) if self._settings.per_artist else half
+        nearest = [ranking[: max(NEAREST, POOL * k)] for ranking in fresh]
+        for among, limit in ((nearest, some), (nearest, half), (fresh, half), (stale, half), (fresh, 0), (stale, 0)):
             chosen = shelf.pick(among, k, limit, chosen)
         order = self._ordered(space, shelf, chosen)
         clips = [shelf.clip(row) for row in order]
@@ -111,9 +115,10 @@ class Discovery:
             near = [row for row in near if row not in again]
         clips = [shelf.clip(row) for row in order]
         steps = self._steps(space, clips, order)
-        smallest = min(step.similarity for step in steps[1:] if step.similarity is not None)
         count = "one step" if len(steps) == 2 else f"{len(steps) - 1} steps"
-        why = f"From {quoted(start)} to {quoted(end)} in {count}; the least alike neighbours have {smallest:.2f}."
+        smallest = min((step.similarity for step in steps if step.similarity is not None), default=None)
+        least = "" if smallest is None else f"; the least alike neighbours have {smallest:.2f}"
+        why = f"From {quoted(start)} to {quoted(end)} in {count}{least}."
         return Playlist("path", steps, why, _sentences([_few(len(clips), k), _crowded(clips), space.ready.notice]))
 
     def mix(self, add: Sequence[Clip], less: Sequence[Clip], k: int, community: str) -> Playlist:

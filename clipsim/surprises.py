@@ -1,8 +1,8 @@
 """A surprise: a good clip that is rarely recommended. Pure: neighbours, counts and votes in, one clip out.
 
 Good is what has near neighbours, and thumbs up on it or beside it. The quarter of clips whose five nearest are furthest
-away is left out, and so is what more people put down than up. Rare is what was recommended no more often than the
-rarest quarter of the rest; while nothing was recommended yet, what is in few other clips' first five (a clip in none
+away is left out, and so is what more people put down than up. Rare is what was recommended less often than
+three quarters of the rest; while nothing was recommended yet, what is in few other clips' first five (a clip in none
 would never be recommended at all: Radovanović, Nanopoulos & Ivanović 2010, "Hubs in space", JMLR, call it an anti-hub).
 Among those that are both, one is drawn, the better the likelier.
 """
@@ -92,7 +92,9 @@ def draw(
     unseen = np.array([clip_id not in seen for clip_id in ids])
     pool = next(each for each in (good & unseen, unseen, good, np.ones(count, bool)) if each.any())
     rare = shown if shown.any() else leads.astype(np.float64)
-    pool &= rare <= np.quantile(rare[pool], SHARE)
+    limit = np.quantile(rare[pool], SHARE)
+    fewer = pool & (rare < limit)
+    pool = fewer if fewer.any() else pool & (rare <= limit)
 
     rank = np.argsort(np.argsort(closeness, kind="stable"), kind="stable") / max(1, count - 1)
     weight = np.where(pool, 0.5 + rank + np.log1p(np.maximum(ups, 0)) + np.log1p(near_ups), 0.0)
