@@ -415,9 +415,10 @@ class ClipSim:
             InvalidSetting: there is no word. EmptyLibrary: there are no clips.
         """
         question = asked(words)
-        await self._thread(self._searcher.index, community)
-        vector, notice = await self._reader.read(question) if meaning else (None, None)
-        return await self._thread(self._searcher.search, question, k, community, vector, notice)
+        index = await self._thread(self._searcher.index, community)
+        read = meaning and index.mean is not None  # else there are no lyrics to compare with
+        vector, notice = await self._reader.read(question) if read else (None, None)
+        return await self._thread(self._searcher.search, index, question, k, vector, notice)
 
     async def surprise(self, *, place: str | None = None, seed: int | None = None, community: str = HOME) -> Surprise:
         """A good clip that is rarely recommended, and why; none that was shown in this `place` of late.

@@ -25,7 +25,7 @@ STRANGERS = 2.0  # distance of two clips that cannot be compared: as far as oppo
 APART = 1000.0  # added between clips of one artist: more than a whole list of distances
 EPSILON = 1e-9  # a move that gains less is none
 SEGMENT = 3  # clips that an or-opt move takes along at most
-POWER = 8  # to which `way` raises its steps: see docs/evaluation.md
+POWER = 4  # to which `way` raises its steps: see docs/evaluation.md
 LESS = 0.5  # what a subtracted clip counts for beside an added one: see docs/evaluation.md
 
 

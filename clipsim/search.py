@@ -57,6 +57,7 @@ class Index:
     lyrics: Lexicon
     tags: Lexicon
     meanings: Matrix  # centred, unit rows; zero where there is none
+    mean: Vector | None  # that was taken from them; None where too few have any
 
 
 class Searcher:
@@ -67,7 +68,7 @@ class Searcher:
         self._part = next(iter(preset.of("lyrics")), None)
         self._vocabulary = Vocabulary()
         self._texts: dict[str, tuple[Any, _Text]] = {}  # by clip, with the row that it was made from
-        self._held: dict[str, tuple[Index, Vector | None]] = {}
+        self._held: dict[str, Index] = {}
         self._lock = threading.Lock()
 
     def index(self, community: str) -> Index:
@@ -76,22 +77,25 @@ class Searcher:
         Raises:
             EmptyLibrary: there are no clips.
         """
-        return self._index(community)[0]
+        with self._lock:
+            rows = self._rows(community)
+            if not rows:
+                raise EmptyLibrary("There are no clips to search yet.")
+            known = self._held.pop(community, None)
+            if known is None or known.rows != rows:
+                known = self._build(rows)
+            self._held[community] = known  # the last asked is the last to go
+            while len(self._held) > KEPT:
+                del self._held[next(iter(self._held))]
+            return known
 
-    def search(self, question: str, k: int, community: str, meaning: Vector | None, notice: str | None) -> Search:
+    def search(self, index: Index, question: str, k: int, meaning: Vector | None, notice: str | None) -> Search:
         """The `k` best hits for a question that `asked` has let through.
 
         `meaning`: the question as the text encoder reads it, or None.
         """
-        index, mean = self._index(community)
-        found: dict[str, list[int]] = {"name": _named(question, index.names)}
         said, tagged = index.lyrics.ask(question), index.tags.ask(question)
-        found["tags"], found["lyrics"] = _ranked(tagged.scores), _ranked(said.scores)
-        if meaning is not None and mean is not None:
-            centred = np.asarray(meaning, np.float32) - mean
-            cosines = index.meanings @ (centred / (np.linalg.norm(centred) or 1.0))
-            found["meaning"] = _ranked(np.where(cosines >= MEANT, cosines, 0.0))
-        fused = fuse(found)
+        fused = fuse(rankings(question, index, said, tagged, meaning))
         best = sorted(fused, key=lambda row: (-sum(fused[row].values()), row))[:k]
         clips = self._library.get_many([index.rows[row].id for row in best])
         hits: list[Hit] = []
@@ -103,19 +107,6 @@ class Searcher:
         return Search(question, tuple(hits), notice)
 
     # What there is
-
-    def _index(self, community: str) -> tuple[Index, Vector | None]:
-        with self._lock:
-            rows = self._rows(community)
-            if not rows:
-                raise EmptyLibrary("There are no clips to search yet.")
-            known = self._held.pop(community, None)
-            if known is None or known[0].rows != rows:
-                known = self._build(rows)
-            self._held[community] = known  # the last asked is the last to go
-            while len(self._held) > KEPT:
-                del self._held[next(iter(self._held))]
-            return known
 
     def _rows(self, community: str) -> list[Any]:
         """Of each clip, all that its entry is made from, or a sign that tells when that has changed."""
@@ -133,11 +124,11 @@ class Searcher:
         with self._library.read() as connection:
             return list(connection.execute(in_community(query, _ID, community)).all())
 
-    def _build(self, rows: list[Any]) -> tuple[Index, Vector | None]:
+    def _build(self, rows: list[Any]) -> Index:
         self._read([row for row in rows if row.id not in self._texts or self._texts[row.id][0] != row])
         texts = [self._texts[row.id][1] for row in rows if row.id in self._texts]
         rows = [row for row in rows if row.id in self._texts]
-        held = {row.id for index, _ in self._held.values() for row in index.rows} | {row.id for row in rows}
+        held = {row.id for index in self._held.values() for row in index.rows} | {row.id for row in rows}
         for gone in [clip_id for clip_id in self._texts if clip_id not in held]:
             del self._texts[gone]
         there = [text.meaning for text in texts if text.meaning is not None]
@@ -151,14 +142,14 @@ class Searcher:
                 if text.meaning is not None:
                     centred = text.meaning - mean
                     meanings[row] = centred / (np.linalg.norm(centred) or 1.0)
-        index = Index(
+        return Index(
             rows,
             [text.name for text in texts],
             Lexicon(self._vocabulary, [text.lyrics for text in texts]),
             Lexicon(self._vocabulary, [text.tags for text in texts], graded=True),
             meanings,
+            mean,
         )
-        return index, mean
 
     def _read(self, rows: Sequence[Any]) -> None:
         by_id = {row.id: row for row in rows}
@@ -226,6 +217,22 @@ def fuse(rankings: Mapping[str, Sequence[int]], weights: Mapping[str, float] = W
     for name, ranking in rankings.items():
         for rank, row in enumerate(ranking[:DEPTH], 1):
             found.setdefault(row, {})[name] = weights[name] / (RRF + rank)
+    return found
+
+
+def rankings(
+    question: str, index: Index, said: Answered, tagged: Answered, meaning: Vector | None
+) -> dict[str, list[int]]:
+    """What each way to look finds by itself: rows of the index, best first, `DEPTH` at most."""
+    found = {
+        "name": _named(question, index.names),
+        "tags": _ranked(tagged.scores),
+        "lyrics": _ranked(said.scores),
+    }
+    if meaning is not None and index.mean is not None:
+        centred = np.asarray(meaning, np.float32) - index.mean
+        cosines = index.meanings @ (centred / (np.linalg.norm(centred) or 1.0))
+        found["meaning"] = _ranked(np.where(cosines >= MEANT, cosines, 0.0))
     return found
 
 

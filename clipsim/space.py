@@ -61,9 +61,10 @@ class Space:
         nearest, similar = np.zeros((count, k), np.intp), np.full((count, k), np.nan)
         for start in range(0, count if k else 0, ROWS):
             rows = np.arange(start, min(start + ROWS, count))
-            found = np.nan_to_num(self.similarities(rows, None), nan=-np.inf)
+            found = self.similarities(rows, None)
+            found[np.isnan(found)] = -np.inf
             found[np.arange(len(rows)), rows] = -np.inf  # itself
-            part = np.argpartition(-found, k - 1, axis=1)[:, :k]
+            part = np.argpartition(found, count - k, axis=1)[:, count - k :]
             order = np.argsort(-np.take_along_axis(found, part, axis=1), axis=1, kind="stable")
             nearest[rows] = np.take_along_axis(part, order, axis=1)
             similar[rows] = np.take_along_axis(found, nearest[rows], axis=1)
