@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from itertools import pairwise
 from math import ceil
 
@@ -48,7 +48,7 @@ class Discovery:
         self._engine = engine
         self.history = History(library)
         self._lock = threading.Lock()
-        self._neighbours: dict[str, tuple[Space, Neighbours]] = {}
+        self._neighbours: dict[str, tuple[Hashable, Neighbours]] = {}  # by community, with the `Space.key`
 
     def playlist(self, seeds: Sequence[Clip], k: int, place: str | None, community: str) -> Playlist:
         """Raises as `ClipSim.playlist`."""
@@ -184,16 +184,16 @@ class Discovery:
             self.history.note([clip.id for clip in what.clips] if isinstance(what, Search) else what, community, place)
 
     def neighbourhood(self, community: str) -> tuple[Space, Neighbours]:
-        """The community's clips and the nearest of each; remembered until clips come or go."""
+        """The community's clips and the nearest of each; remembered until they change."""
         space = look(self._engine, community)
         with self._lock:
             known = self._neighbours.get(community)
-            if known is not None and known[0].key == space.key:
+            if known is not None and known[0] == space.key:
                 return space, known[1]
         found = space.neighbours(NEIGHBOURS)
         with self._lock:
             self._neighbours.pop(community, None)
-            self._neighbours[community] = (space, found)
+            self._neighbours[community] = (space.key, found)
             while len(self._neighbours) > COMMUNITIES:
                 del self._neighbours[next(iter(self._neighbours))]
         return space, found
@@ -330,7 +330,8 @@ def _repeats(count: int) -> str | None:
 
 
 def _few(count: int, k: int) -> str | None:
-    return f"There are only {count} clips for it here." if count < k else None
+    clips = {0: "no clip", 1: "only one clip"}.get(count, f"only {count} clips")
+    return f"There {'is' if count < 2 else 'are'} {clips} for it here." if count < k else None
 
 
 def _crowded(clips: Sequence[Clip]) -> str | None:

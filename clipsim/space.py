@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,11 +42,11 @@ class Space:
     def __post_init__(self) -> None:
         object.__setattr__(self, "row", {clip_id: row for row, clip_id in enumerate(self.ids)})
 
-    @property
+    @cached_property
     def key(self) -> tuple[Any, ...]:
         """Equal for two spaces in which every similarity is the same."""
         weights = tuple(sorted(self.weights.items())) if self.weights else None
-        return self.ready.saved.id, weights, tuple(self.ids)
+        return self.ready.saved.id, weights, tuple(self.ids), crc32(self.matrix.tobytes())
 
     def similarities(self, rows: Sequence[int] | NDArray[Any], columns: Sequence[int] | NDArray[Any] | None) -> Floats:
         """How similar clips are: float64, shape (rows, columns), not a number where they share no modality.

@@ -82,9 +82,9 @@ def mix(
 def find(
     words: Annotated[list[str], typer.Argument(metavar="WORDS…", help="A title, an artist, a mood, a line of a song.")],
     k: Count = 10,
-    meaning: Annotated[
-        bool, typer.Option("--meaning/--no-meaning", help="Ask the text encoder too, which takes seconds to load.")
-    ] = True,
+    no_meaning: Annotated[
+        bool, typer.Option("--no-meaning", help="Do not ask the text encoder, which takes seconds to load.")
+    ] = False,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -92,7 +92,7 @@ def find(
 
     async def work() -> int:
         async with library(data) as sim:
-            found = await sim.search(" ".join(words), k, meaning=meaning)
+            found = await sim.search(" ".join(words), k, meaning=not no_meaning)
             await sim.shown(found)
         _tell_search(found, json)
         return 0
