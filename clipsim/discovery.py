@@ -21,11 +21,11 @@ from clipsim.explain import quoted, series
 from clipsim.history import History
 from clipsim.library import Library
 from clipsim.model import Answer, Clip, Playlist, Search, Step, Surprise
-from clipsim.recordings import Recordings
 from clipsim.settings import Settings
+from clipsim.shelf import Shelf
 from clipsim.space import Neighbours, Space, look
 from clipsim.surprises import draw
-from clipsim.titles import artist_key, song
+from clipsim.titles import artist_key
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,6 @@ CROWD = 5  # a long playlist may have more of one artist than `settings.per_arti
 POOL, NEAREST = 5, 50  # times as many clips as asked for, and how many at least, that are near enough for a playlist
 NEAR = 300  # clips nearest to the way between two that a path may use
 NEIGHBOURS = 10  # of each clip, for surprises and summaries
-PAGE = 100  # clips whose metadata is read at once
 COMMUNITIES = 16  # whose neighbours are remembered
 
 
@@ -63,7 +62,7 @@ class Discovery:
         fresh = [[row for row in ranking if row not in old] for ranking in rankings]
         # What was played longest ago comes back first.
         stale = [sorted((row for row in ranking if row in old), key=lambda row: -old[row]) for ranking in rankings]
-        shelf = _Shelf(self._library, space, seeds, [*fresh, *stale])
+        shelf = Shelf(self._library, space, seeds, [*fresh, *stale])
         chosen, half = rows, ceil(k / 2)  # more of one artist cannot be kept apart
         some = min(max(self._settings.per_artist, k // CROWD), half) if self._settings.per_artist else half
         nearest = [ranking[: max(NEAREST, POOL * k)] for ranking in fresh]
@@ -101,7 +100,7 @@ class Discovery:
         rows = np.flatnonzero(there)
         far = playlists.distances(similar[:, rows])
         near = [int(rows[each]) for each in playlists.between(far[0], far[1], max(NEAR, 4 * k))]
-        shelf = _Shelf(self._library, space, (start, end), [near])
+        shelf = Shelf(self._library, space, (start, end), [near])
         near = shelf.without_songs(near)
         order = [ends[0], ends[1]]
         while True:
@@ -134,7 +133,7 @@ class Discovery:
         subtracted = space.similarities(against, None) if less else None
         score = playlists.blend(added, subtracted)
         ranking = list(map(int, playlists.best(score)))
-        shelf = _Shelf(self._library, space, (*add, *less), [ranking])
+        shelf = Shelf(self._library, space, (*add, *less), [ranking])
         seeds = [*rows, *against]
         chosen = seeds
         for limit in (self._settings.per_artist, 0):
@@ -198,7 +197,7 @@ class Discovery:
                 del self._neighbours[next(iter(self._neighbours))]
         return space, found
 
-    def _ordered(self, space: Space, shelf: _Shelf, chosen: list[int]) -> list[int]:
+    def _ordered(self, space: Space, shelf: Shelf, chosen: list[int]) -> list[int]:
         cost = playlists.distances(space.similarities(chosen, chosen))
         np.fill_diagonal(cost, 0.0)
         order = playlists.tour((cost + cost.T) / 2 + playlists.apart([shelf.artist(row) for row in chosen]))
@@ -219,88 +218,6 @@ class Discovery:
             self.history.play(ids, community, place, "surprise" if surprise else "playlist")
         except ClipSimError as error:  # a playlist that may come again is better than none
             log.warning("what was played in %s cannot be remembered: %s", place, error)
-
-
-class _Shelf:
-    """The metadata of clips by their row in a space, read a page at a time in the order of some rankings."""
-
-    def __init__(
-        self, library: Library, space: Space, known: Sequence[Clip], rankings: Sequence[Sequence[int]]
-    ) -> None:
-        self._library = library
-        self._ids = space.ids
-        self._recordings = Recordings(library)
-        self._clips: dict[int, Clip | None] = {space.row[clip.id]: clip for clip in known}
-        longest = max((len(ranking) for ranking in rankings), default=0)
-        self._queue = iter([ranking[at] for at in range(longest) for ranking in rankings if at < len(ranking)])
-
-    def clip(self, row: int) -> Clip:
-        """The clip of this row, which was picked."""
-        found = self._get(row)
-        assert found is not None
-        return found
-
-    def artist(self, row: int) -> str | None:
-        """Whose clip it is, by `artist_key`."""
-        found = self._get(row)
-        return artist_key(found.artist) if found else None
-
-    def pick(
-        self, rankings: Sequence[Sequence[int]], k: int, limit: int, chosen: Sequence[int], counted: int = 0
-    ) -> list[int]:
-        """`playlists.pick`; the first `counted` of those chosen do not count against their artists."""
-        artists = _Artists(self, frozenset(chosen[:counted]))
-        return playlists.pick(rankings, k, artists=artists, per_artist=limit, same=self._same, chosen=chosen)
-
-    def without_songs(self, rows: Sequence[int]) -> list[int]:
-        """Those rows that are no other upload of an earlier one, or of a clip known before, by title."""
-        seen = {song(clip) for clip in self._clips.values() if clip} - {None}
-        kept = []
-        for row in rows:
-            clip = self._get(row)
-            key = song(clip) if clip else None
-            if clip is not None and (key is None or key not in seen):
-                kept.append(row)
-                seen.add(key)
-        return kept
-
-    def repeated(self, order: Sequence[int]) -> set[int]:
-        """Rows in an order, its ends apart, that are the same song as an earlier one or as the last."""
-        found: set[int] = set()
-        for at, row in enumerate(order[1:-1], 1):
-            before = [order[-1], *(other for other in order[:at] if other not in found)]
-            if any(self._same(row, other) for other in before):
-                found.add(row)
-        return found
-
-    def _same(self, row: int, other: int) -> bool:
-        one, two = self._get(row), self._get(other)
-        return one is None or two is None or self._recordings.same(one, two)  # one that is gone is not picked
-
-    def _get(self, row: int) -> Clip | None:
-        if row not in self._clips:
-            page = [row]
-            for other in self._queue:
-                if other not in self._clips and other != row:
-                    page.append(other)
-                if len(page) == PAGE:
-                    break
-            found = self._library.get_many([self._ids[each] for each in page])
-            self._clips.update((each, found.get(self._ids[each])) for each in page)
-        return self._clips[row]
-
-
-class _Artists(Sequence[str | None]):
-    """Artists by row, looked up when asked for."""
-
-    def __init__(self, shelf: _Shelf, nobodies: frozenset[int]) -> None:
-        self._shelf, self._nobodies = shelf, nobodies
-
-    def __getitem__(self, row: int) -> str | None:  # type: ignore[override]
-        return None if row in self._nobodies else self._shelf.artist(row)
-
-    def __len__(self) -> int:
-        return len(self._shelf._ids)
 
 
 def _seeds(clips: Sequence[Clip]) -> list[Clip]:

@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,10 @@ from clipsim import tables, vectors
 from clipsim.embeddings import chunks, in_community
 from clipsim.encoders import Preset
 from clipsim.errors import EmptyLibrary, InvalidSetting
+from clipsim.hits import labels, why
 from clipsim.lexicon import Answered, Lexicon, Terms, Vocabulary, tokens
 from clipsim.library import Library
-from clipsim.model import Clip, Hit, Matrix, Search, Vector
+from clipsim.model import Hit, Matrix, Search, Vector
 from clipsim.records import clean
 from clipsim.titles import fold, printable
 
@@ -32,7 +34,6 @@ WEIGHTS: Mapping[str, float] = {"name": 2.0, "tags": 1.0, "lyrics": 1.0, "meanin
 CUT_OFF = 72.0  # rapidfuzz WRatio, 0 to 100, below which a title is not what was meant
 MEANT = 0.1  # cosine, centred, below which lyrics do not mean what is asked for
 LONGEST = 500  # characters of a question
-LONGEST_LINE = 80  # of lyrics that are quoted
 KEPT = 16  # communities that are kept in memory
 
 _ID = tables.clips.c.id
@@ -102,9 +103,14 @@ class Searcher:
         for row in best:
             clip = clips.get(index.rows[row].id)
             if clip is not None:
-                why = self._why(question, clip, fused[row], said, tagged)
-                hits.append(Hit(len(hits) + 1, clip, float(sum(fused[row].values())), why))
+                lyrics = partial(self._lyrics, clip.id)
+                reason = why(question, clip, fused[row], said.words, tagged.words, lyrics)
+                hits.append(Hit(len(hits) + 1, clip, float(sum(fused[row].values())), reason))
         return Search(question, tuple(hits), notice)
+
+    def _lyrics(self, clip_id: str) -> str:
+        found = self._library.lyrics(clip_id)
+        return found.text if found else ""
 
     # What there is
 
@@ -168,7 +174,7 @@ class Searcher:
                             meant[clip_id] = read
             for clip_id, clip in self._library.get_many(part).items():
                 graded: dict[str, float] = {}
-                for label, grade in ((label, grade) for _, label, grade in _labels(clip)):
+                for label, grade in ((label, grade) for _, label, grade in labels(clip)):
                     for word in tokens(label):
                         graded[word] = max(graded.get(word, 0.0), grade)
                 text = _Text(
@@ -178,23 +184,6 @@ class Searcher:
                     meant.get(clip_id),
                 )
                 self._texts[clip_id] = (by_id[clip_id], text)
-
-    # Why
-
-    def _why(self, question: str, clip: Clip, parts: Mapping[str, float], said: Answered, tagged: Answered) -> str:
-        told = []
-        for name in sorted(parts, key=lambda name: -parts[name]):
-            if name == "name":
-                told.append(_which_name(question, clip))
-            elif name == "lyrics":
-                lyrics = self._library.lyrics(clip.id)
-                line = _line(lyrics.text if lyrics else "", said.words)
-                told.append(f"lyrics: “{line}”" if line else "lyrics")
-            elif name == "tags":
-                told += _which_labels(clip, tagged.words)
-            else:
-                told.append(f"meaning: sings of {', '.join(clip.words[:3])}" if clip.words else "meaning")
-        return " · ".join(dict.fromkeys(told))
 
 
 def asked(question: str) -> str:
@@ -249,56 +238,3 @@ def _named(question: str, names: Sequence[str]) -> list[int]:
         return []
     found = process.extract(wanted, names, scorer=fuzz.WRatio, limit=DEPTH, score_cutoff=CUT_OFF)
     return [row for _, _, row in found]
-
-
-def _labels(clip: Clip) -> list[tuple[str, str, float]]:
-    """What is said of a clip: the kind of label, the label, and how sure it is, 0 to 1."""
-    found = [("genre", clip.genre, 1.0), ("album", clip.album, 0.5)]
-    found += [("tag", label.label, label.score) for label in clip.tags]
-    found += [("action", label.label, label.score) for label in clip.classes]
-    found += [("keyword", word, 0.3) for word in clip.keywords]
-    found += [("word", word, 0.3) for word in clip.words]
-    return [(kind, label, grade) for kind, label, grade in found if label]
-
-
-def _which_labels(clip: Clip, words: Mapping[str, float]) -> list[str]:
-    """The labels of a clip that have some of these words; the two surest."""
-    hits = [(kind, label, grade) for kind, label, grade in _labels(clip) if words.keys() & tokens(label)]
-    hits.sort(key=lambda hit: -hit[2])
-    return [f"{kind}: {_short(label)}" for kind, label, _ in hits[:2]]
-
-
-def _which_name(question: str, clip: Clip) -> str:
-    from rapidfuzz import fuzz
-
-    wanted = fold(question)
-    title, artist = (fuzz.WRatio(wanted, fold(text or "")) for text in (clip.title, clip.artist))
-    return "artist" if artist > title else "title"
-
-
-def _line(lyrics: str, words: Mapping[str, float]) -> str:
-    """The line of some lyrics that has most of these words, by what they are worth."""
-    best, most = "", 0.0
-    for line in lyrics.splitlines():
-        worth = sum(words.get(word, 0.0) for word in set(tokens(line)))
-        if worth > most:
-            best, most = line, worth
-    return _short(best, words)
-
-
-def _short(text: str, words: Mapping[str, float] | None = None) -> str:
-    """One line, cut around the first of some words where it is long."""
-    text = printable(" ".join(text.split()))
-    if len(text) <= LONGEST_LINE:
-        return text
-    begin = 0
-    if words:
-        at = [place for word in words if (place := _at(text, word)) >= 0]
-        begin = max(0, min(at, default=0) - LONGEST_LINE // 4)
-    end = begin + LONGEST_LINE
-    return f"{'…' if begin else ''}{text[begin:end].strip()}{'…' if end < len(text) else ''}"
-
-
-def _at(text: str, word: str) -> int:
-    """Where a folded word stands in a text, about; -1 where it does not as it is."""
-    return text.casefold().find(word)
