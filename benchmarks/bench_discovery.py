@@ -25,14 +25,15 @@ from clipsim.encoders import MPNET
 from clipsim.fingerprint import SAME, similarity
 from clipsim.library import Library
 from clipsim.model import HOME, Clip, Features, Lyrics
-from clipsim.search import Searcher, fuse, rankings
+from clipsim.search import Ranks, Searcher, fuse, rankings
 from clipsim.settings import load
 from clipsim.similarity import pairwise as similarities
-from clipsim.sources.lyrics import MIN_WORDS
+from clipsim.sources.lyrics import MIN_WORDS, word_count
 from clipsim.titles import artist_key, song
 
 SEED = 0
 QUERIES = 200  # of each kind
+QUESTIONS = 100  # of each kind, that are searched for
 CLASSES = ("metal", "punk", "rock")  # words in the genre tags; the first that fits
 NORMS = (1.0, 2.0, 4.0, 8.0, 16.0)
 Floats = np.ndarray
@@ -305,11 +306,11 @@ def search(heard: Songs, read: Words) -> None:
         counted: dict[str, int] = {}
         for clip in clips.values():
             counted[clip.title.casefold()] = counted.get(clip.title.casefold(), 0) + 1
-        drawn = [i for i in generator.sample(ids, len(ids)) if counted[clips[i].title.casefold()] == 1][:QUERIES]
+        drawn = [i for i in generator.sample(ids, len(ids)) if counted[clips[i].title.casefold()] == 1][:QUESTIONS]
         for slips in (0, 1, 3):
             kinds[f"title, {slips} slips"] = [(misspelt(clips[i].title, generator, slips), i) for i in drawn]
         lines = [(i, [line for line in t.splitlines() if len(line.split()) >= 5]) for i, t in sorted(wanted.items())]
-        lines = generator.sample([(i, own) for i, own in lines if own], QUERIES)
+        lines = generator.sample([(i, own) for i, own in lines if own], QUESTIONS)
         sung = [(generator.choice(own), i) for i, own in lines]
         kinds["line of 5 words or more"] = [(" ".join(line.split()[:12]), i) for line, i in sung]
         kinds["five words of it, 2 slips"] = [
@@ -327,27 +328,29 @@ def search(heard: Songs, read: Words) -> None:
             "name 2, lyrics 2, meaning 0.5": {"name": 2.0, "tags": 1.0, "lyrics": 2.0, "meaning": 0.5},
             "without meaning": {"name": 2.0, "tags": 1.0, "lyrics": 1.0},
         }
-        print(f"\nSearch: {len(ids)} clips, {QUERIES} questions of each kind; first in %, and mean reciprocal rank\n")
+        print(f"\nSearch: {len(ids)} clips, {QUESTIONS} questions of each kind; first in %, and mean reciprocal rank\n")
         print("| | " + " | ".join(kinds) + " |\n|" + "---|" * (len(kinds) + 1))
-        found: dict[str, list[tuple[dict[str, list[int]], str]]] = {}
-        once: dict[str, list[tuple[dict[str, list[int]], str]]] = {}
+        found: dict[str, list[tuple[dict[str, Ranks], str]]] = {}
+        once: dict[str, list[tuple[dict[str, Ranks], str]]] = {}
         for kind, questions in kinds.items():
             found[kind], once[kind] = [], []
             for question, target in questions:
-                read_once = encoder.encode(question).vector
-                repeats = max(1, -(-MIN_WORDS // max(1, len(question.split()))))
-                vector = encoder.encode("\n".join([question] * repeats)).vector if repeats > 1 else read_once
+                repeats = max(1, -(-MIN_WORDS // max(1, word_count(question))))
                 said, tagged = index.lyrics.ask(question), index.tags.ask(question)
+                vector = encoder.encode("\n".join([question] * repeats)).vector
                 found[kind].append((rankings(question, index, said, tagged, vector), target))
-                once[kind].append((rankings(question, index, said, tagged, read_once), target))
+                if not kind.startswith("title"):
+                    vector = encoder.encode(question).vector
+                    once[kind].append((rankings(question, index, said, tagged, vector), target))
         where = {row.id: at for at, row in enumerate(index.rows)}
         for name, weights in settings.items():
             cells = [name]
             for kind in kinds:
-                ranks = [
-                    rank(fused(parts, weights), where[target])
-                    for parts, target in (once if name.endswith("once") else found)[kind]
-                ]
+                asked = (once if name.endswith("once") else found)[kind]
+                ranks = [rank(fused(parts, weights), where[target]) for parts, target in asked]
+                if not ranks:
+                    cells.append("")
+                    continue
                 cells.append(
                     f"{100 * mean(r == 1 for r in ranks):.1f} / {mean(1 / r if r else 0.0 for r in ranks):.3f}"
                 )
@@ -355,7 +358,7 @@ def search(heard: Songs, read: Words) -> None:
         library.close()
 
 
-def fused(parts: Mapping[str, Sequence[int]], weights: Mapping[str, float]) -> list[int]:
+def fused(parts: Mapping[str, Ranks], weights: Mapping[str, float]) -> list[int]:
     scores = fuse({name: rows for name, rows in parts.items() if name in weights}, weights)
     return sorted(scores, key=lambda row: (-sum(scores[row].values()), row))
 

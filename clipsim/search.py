@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from clipsim import tables, vectors
 from clipsim.embeddings import chunks, in_community
@@ -31,10 +32,13 @@ from clipsim.titles import fold, printable
 RRF = 60  # the constant of reciprocal rank fusion
 DEPTH = 50  # of each ranking that counts
 WEIGHTS: Mapping[str, float] = {"name": 2.0, "tags": 1.0, "lyrics": 1.0, "meaning": 0.5}  # see docs/evaluation.md
-CUT_OFF = 72.0  # rapidfuzz WRatio, 0 to 100, below which a title is not what was meant
+CUT_OFF = 72.0  # of `likeness`, 0 to 100, below which a name is not what was meant
+PART = 0.9  # what it counts for that a question is a part of a name
 MEANT = 0.1  # cosine, centred, below which lyrics do not mean what is asked for
 LONGEST = 500  # characters of a question
 KEPT = 16  # communities that are kept in memory
+
+Ranks = Mapping[int, int]  # rows of an index, best first, `DEPTH` at most, and the rank of each, from 1
 
 _ID = tables.clips.c.id
 
@@ -43,7 +47,7 @@ _ID = tables.clips.c.id
 class _Text:
     """What can be found in one clip."""
 
-    name: str
+    names: tuple[str, str, str]  # folded: title, artist, both
     lyrics: Terms
     tags: Terms
     meaning: Vector | None
@@ -54,7 +58,7 @@ class Index:
     """What can be found in a community's clips; everything has one entry for each clip."""
 
     rows: list[Any]  # as they stood in the database
-    names: list[str]
+    names: list[tuple[str, str, str]]
     lyrics: Lexicon
     tags: Lexicon
     meanings: Matrix  # centred, unit rows; zero where there is none
@@ -150,7 +154,7 @@ class Searcher:
                     meanings[row] = centred / (np.linalg.norm(centred) or 1.0)
         return Index(
             rows,
-            [text.name for text in texts],
+            [text.names for text in texts],
             Lexicon(self._vocabulary, [text.lyrics for text in texts]),
             Lexicon(self._vocabulary, [text.tags for text in texts], graded=True),
             meanings,
@@ -178,7 +182,7 @@ class Searcher:
                     for word in tokens(label):
                         graded[word] = max(graded.get(word, 0.0), grade)
                 text = _Text(
-                    fold(f"{clip.artist} - {clip.title}" if clip.artist else clip.title),
+                    (fold(clip.title), fold(clip.artist or ""), fold(f"{clip.artist or ''} {clip.title}")),
                     self._vocabulary.terms(Counter(tokens(words.get(clip_id, "")))),
                     self._vocabulary.terms(graded),
                     meant.get(clip_id),
@@ -200,19 +204,17 @@ def asked(question: str) -> str:
     return line
 
 
-def fuse(rankings: Mapping[str, Sequence[int]], weights: Mapping[str, float] = WEIGHTS) -> dict[int, dict[str, float]]:
-    """Of each row that is in a ranking, what it gets from which: weight / (60 + rank), ranks from 1."""
+def fuse(rankings: Mapping[str, Ranks], weights: Mapping[str, float] = WEIGHTS) -> dict[int, dict[str, float]]:
+    """Of each row that is in a ranking, what it gets from which: weight / (60 + rank)."""
     found: dict[int, dict[str, float]] = {}
-    for name, ranking in rankings.items():
-        for rank, row in enumerate(ranking[:DEPTH], 1):
+    for name, ranks in rankings.items():
+        for row, rank in ranks.items():
             found.setdefault(row, {})[name] = weights[name] / (RRF + rank)
     return found
 
 
-def rankings(
-    question: str, index: Index, said: Answered, tagged: Answered, meaning: Vector | None
-) -> dict[str, list[int]]:
-    """What each way to look finds by itself: rows of the index, best first, `DEPTH` at most."""
+def rankings(question: str, index: Index, said: Answered, tagged: Answered, meaning: Vector | None) -> dict[str, Ranks]:
+    """What each way to look finds by itself."""
     found = {
         "name": _named(question, index.names),
         "tags": _ranked(tagged.scores),
@@ -225,16 +227,34 @@ def rankings(
     return found
 
 
-def _ranked(scores: Any) -> list[int]:
+def _ranked(scores: NDArray[Any]) -> Ranks:
+    """The rows with a score above 0, best first; equal ones have the same rank."""
     order = np.argsort(-scores, kind="stable")[:DEPTH]
-    return [int(row) for row in order if scores[row] > 0]
+    order = order[scores[order] > 0]
+    ranks = 1 + np.searchsorted(-scores[order], -scores[order])
+    return dict(zip(order.tolist(), ranks.tolist(), strict=True))
 
 
-def _named(question: str, names: Sequence[str]) -> list[int]:
+def likeness(question: str, names: Sequence[tuple[str, str, str]]) -> NDArray[np.float32]:
+    """How like a folded question is to the title, the artist or both of each clip, 0 to 100: float32, (clips,).
+
+    Letter by letter (rapidfuzz ratio), in any order of the words, or as a part of them. That a name is a part of the
+    question says nothing: any line of a song has somebody's one-word title in it.
+    """
     from rapidfuzz import fuzz, process
 
+    def compared(scorer: Any, column: int) -> NDArray[np.float32]:
+        return np.asarray(process.cdist([question], [name[column] for name in names], scorer=scorer)[0], np.float32)
+
+    found = np.maximum(compared(fuzz.ratio, 0), compared(fuzz.ratio, 1))
+    found = np.maximum(found, compared(fuzz.token_sort_ratio, 2))
+    longer = np.array([len(name[2]) >= len(question) for name in names])
+    return np.maximum(found, np.where(longer, PART * compared(fuzz.partial_ratio, 2), 0.0))
+
+
+def _named(question: str, names: Sequence[tuple[str, str, str]]) -> Ranks:
     wanted = fold(question)
     if not any(letter.isalnum() for letter in wanted):
-        return []
-    found = process.extract(wanted, names, scorer=fuzz.WRatio, limit=DEPTH, score_cutoff=CUT_OFF)
-    return [row for _, _, row in found]
+        return {}
+    scores = likeness(wanted, names)
+    return _ranked(np.where(scores >= CUT_OFF, scores, 0.0))
