@@ -25,11 +25,11 @@ from clipsim.encoders import MPNET
 from clipsim.fingerprint import SAME, similarity
 from clipsim.library import Library
 from clipsim.model import HOME, Clip, Features, Lyrics
-from clipsim.search import Ranks, Searcher, fuse, rankings
+from clipsim.search import CUT_OFF, Ranks, Searcher, fuse, likeness, rankings
 from clipsim.settings import load
 from clipsim.similarity import pairwise as similarities
 from clipsim.sources.lyrics import MIN_WORDS, word_count
-from clipsim.titles import artist_key, song
+from clipsim.titles import artist_key, fold, song
 
 SEED = 0
 QUERIES = 200  # of each kind
@@ -59,6 +59,7 @@ def main() -> None:
     paths(shelf)
     mixes(shelf)
     read = words()
+    names(heard, read)
     search(heard, read)
     speed()
 
@@ -282,6 +283,47 @@ def misspelt(text: str, generator: random.Random, slips: int) -> str:
         else:
             letters[at] = generator.choice("abcdefghijklmnopqrstuvwxyz")
     return "".join(letters)
+
+
+def names(heard: Songs, read: Words) -> None:
+    """Titles and artists alone: how often the right one is first, and how often a line of a song finds any."""
+    from rapidfuzz import fuzz, process
+
+    generator = random.Random(SEED)
+    pairs = [(str(artist), str(title)) for artist, title in zip(heard.artist, heard.title, strict=True) if title]
+    pairs += [("", str(title)) for title in read.title]
+    held = [(fold(title), fold(artist), fold(f"{artist} {title}")) for artist, title in pairs]
+    told = [fold(f"{artist} - {title}" if artist else title) for artist, title in pairs]
+    drawn = generator.sample(range(len(pairs)), QUERIES)
+    both = [row for row in drawn if pairs[row][0]]
+    long = [row for row in drawn if len(pairs[row][1].split()) > 2]
+    sung = [line for text in read.text for line in str(text).splitlines() if len(line.split()) >= 5]
+    kinds: dict[str, list[tuple[str, int]]] = {
+        **{f"title, {n} slips": [(misspelt(pairs[row][1], generator, n), row) for row in drawn] for n in (0, 1, 3)},
+        "title, then artist, 1 slip": [
+            (misspelt(f"{pairs[row][1]} {pairs[row][0]}", generator, 1), row) for row in both
+        ],
+        "two words of a longer title": [(" ".join(pairs[row][1].split()[:2]), row) for row in long],
+        "a line that is sung": [(" ".join(line.split()[:12]), -1) for line in generator.sample(sung, QUERIES)],
+    }
+    ways: dict[str, Callable[[str], Floats]] = {
+        "WRatio": lambda asked: process.cdist([asked], told, scorer=fuzz.WRatio)[0],
+        "ratio to both": lambda asked: process.cdist([asked], told, scorer=fuzz.ratio)[0],
+        "likeness (shipped)": lambda asked: likeness(asked, held),
+    }
+    print(f"\nNames: {len(pairs)} clips; any with the same title first, %; of lines that are sung, those with any\n")
+    print("| | " + " | ".join(kinds) + " |\n|" + "---|" * (len(kinds) + 1))
+    for name, way in ways.items():
+        cells = [name]
+        for questions in kinds.values():
+            right = []
+            for question, row in questions:
+                scores = way(fold(question))
+                best = int(np.argmax(scores))
+                found = scores[best] >= CUT_OFF
+                right.append(found if row < 0 else found and held[best][0] == held[row][0])
+            cells.append(f"{100 * mean(right):.1f}")
+        print("| " + " | ".join(cells) + " |", flush=True)
 
 
 def search(heard: Songs, read: Words) -> None:

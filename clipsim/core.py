@@ -405,11 +405,13 @@ class ClipSim:
         added, subtracted = await self._clips(add, community), await self._clips(less, community)
         return await self._thread(self._discovery.mix, added, subtracted, k, community)
 
-    async def search(self, words: str, k: int = 10, *, meaning: bool = True, community: str = HOME) -> Search:
+    async def search(
+        self, words: str, k: int = 10, *, meaning: bool = True, patience: float = 20.0, community: str = HOME
+    ) -> Search:
         """The `k` clips in which words are found: titles, artists, tags, actions, lyrics, and what lyrics mean.
 
         Typing errors are forgiven, and nothing that is typed has a syntax. `meaning`: also ask the text encoder, in a
-        worker; where it cannot be asked, the notice says so.
+        worker; where it does not answer within `patience` seconds, or cannot be asked, the notice says so.
 
         Raises:
             InvalidSetting: there is no word. EmptyLibrary: there are no clips.
@@ -417,7 +419,7 @@ class ClipSim:
         question = asked(words)
         index = await self._thread(self._searcher.index, community)
         read = meaning and index.mean is not None  # else there are no lyrics to compare with
-        vector, notice = await self._reader.read(question) if read else (None, None)
+        vector, notice = await self._reader.read(question, patience) if read else (None, None)
         return await self._thread(self._searcher.search, index, question, k, vector, notice)
 
     async def surprise(self, *, place: str | None = None, seed: int | None = None, community: str = HOME) -> Surprise:

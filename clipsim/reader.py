@@ -1,7 +1,7 @@
 """Reads a question as the text encoder reads lyrics, in a worker, so that lyrics can be searched by meaning.
 
-A search must not wait for the encoder longer than `PATIENCE`, nor fetch half a gigabyte of weights: where it cannot be
-asked, a sentence says so, and the words are searched as they are written.
+A search must not wait long for the encoder, nor fetch half a gigabyte of weights: where it cannot be asked, a sentence
+says so, and the words are searched as they are written.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from clipsim.settings import Settings
 from clipsim.sources.lyrics import MIN_WORDS, word_count
 from clipsim.workers import Pool
 
-PATIENCE = 20.0  # seconds; the first question of a process waits while the encoder is loaded
 KEPT = 256  # questions whose vectors are remembered
 
 Read = tuple[Vector | None, str | None]  # the vector, or why there is none in a sentence
@@ -34,8 +33,11 @@ class Reader:
         self._known: OrderedDict[str, Vector] = OrderedDict()
         self._reading: dict[str, asyncio.Task[Read]] = {}
 
-    async def read(self, question: str) -> Read:
-        """The question's vector by the encoder of lyrics, as `Features.vectors` holds it. Raises nothing."""
+    async def read(self, question: str, patience: float) -> Read:
+        """The question's vector by the encoder of lyrics, as `Features.vectors` holds it. Raises nothing.
+
+        `patience`: seconds to wait for it. The first question of a process waits while the encoder is loaded.
+        """
         if self._part is None:
             return None, None
         if (known := self._known.get(question)) is not None:
@@ -45,7 +47,7 @@ class Reader:
         if task is None:
             task = self._reading[question] = asyncio.create_task(self._encode(question))
             task.add_done_callback(lambda _: self._reading.pop(question, None))
-        done, _ = await asyncio.wait([task], timeout=PATIENCE)  # goes on where it takes longer: it is wanted again
+        done, _ = await asyncio.wait([task], timeout=patience)  # goes on where it takes longer: it is wanted again
         return task.result() if done else (None, _without("the text encoder is still being loaded"))
 
     async def close(self) -> None:

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 
-from clipsim import ClipSim, history, reader, tables
+from clipsim import ClipSim, history, tables
 from clipsim.errors import EmptyLibrary, InvalidSetting, NotTrained, UnknownClip, WorkerDied
 from clipsim.history import History
 from clipsim.library import Library
@@ -351,13 +351,11 @@ async def test_without_the_encoder_words_are_found_as_they_are_written(sim: Clip
     assert (await sim.search("verse")).notice == "Lyrics were not searched by what they mean: its lyrics are too short."
 
 
-async def test_a_slow_encoder_is_not_waited_for(sim: ClipSim, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "PATIENCE", 0.05)
+async def test_a_slow_encoder_is_not_waited_for(sim: ClipSim, pool: Pool) -> None:
     pool.gate.clear()
-    found = await sim.search("kitchen")
+    found = await sim.search("kitchen", patience=0.05)
     assert found.hits and found.notice and "still being loaded" in found.notice
     pool.gate.set()
-    monkeypatch.setattr(reader, "PATIENCE", 10.0)
     assert (await sim.search("kitchen")).notice is None
     assert len(pool.asked) == 1  # the first reading went on
 

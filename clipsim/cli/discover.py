@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 ROUND = 6  # decimals of a number in JSON
 LONGEST = 200  # clips
+PATIENCE = 300.0  # seconds to wait for the text encoder, which this process has to load
 
 Count = Annotated[int, typer.Option("-k", min=1, max=LONGEST, help="How many.")]
 
@@ -92,7 +93,7 @@ def find(
 
     async def work() -> int:
         async with library(data) as sim:
-            found = await sim.search(" ".join(words), k, meaning=not no_meaning)
+            found = await sim.search(" ".join(words), k, meaning=not no_meaning, patience=PATIENCE)
             await sim.shown(found)
         _tell_search(found, json)
         return 0
