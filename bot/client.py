@@ -10,8 +10,9 @@ import discord
 from discord import app_commands
 
 from bot import commands, links, text
-from bot.errands import Errands
+from bot.errands import Errands, Wish
 from bot.replies import MessageReply
+from bot.text.commands import Translator
 
 if TYPE_CHECKING:
     from clipsim.core import ClipSim
@@ -64,6 +65,7 @@ class Bot(discord.Client):
 
     async def setup_hook(self) -> None:
         """Logged in, not yet connected: tell Discord the commands meanwhile."""
+        await self.tree.set_translator(Translator())
         self._sync = asyncio.create_task(self._sync_commands(), name="sync commands")
 
     async def _sync_commands(self) -> None:
@@ -102,7 +104,8 @@ class Bot(discord.Client):
             embeds=allowed.embed_links,
         )
         whose = community(message.guild.id if message.guild else None, message.author.id)
-        await self.errands.take(found, reply, community=whose, requester=str(message.author.id))
+        wish = Wish(language=text.for_locale(message.guild and message.guild.preferred_locale).LANGUAGE)
+        await self.errands.take(found, reply, community=whose, requester=str(message.author.id), wish=wish)
 
     @staticmethod
     def _allowed(message: discord.Message) -> discord.Permissions:
@@ -149,6 +152,6 @@ class Tree(app_commands.CommandTree[Bot]):
             return
         if isinstance(cause, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
             log.warning("interaction=%d is for a command that has changed: %s", interaction.id, cause)
-            await commands.whisper(interaction, text.STALE_COMMAND)
+            await commands.whisper(interaction, text.for_locale(interaction.locale).STALE_COMMAND)
             return
         await commands.explain(interaction, cause)

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import discord
 
-from bot import links, render, text
+from bot import links, render
 from bot.board import PASSING, Board
 from bot.replies import MessageReply, Reply
+from bot.text import for_locale
 from bot.turns import Turns
 from clipsim.errors import ClipSimError, UnexpectedError
 from clipsim.model import JSON, By, Stage
@@ -35,16 +36,17 @@ FETCHING = 2  # clips that may be on their way while the workers are busy with o
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is wanted of a link: the clips like it (so many, compared by), or its cluster."""
+    """What is wanted of a link: the clips like it (so many, compared by), or its cluster; said in a language."""
 
     show: Literal["similar", "cluster"] = "similar"
     k: int = 5
     by: By = "all"
+    language: str = "en"
 
     @classmethod
     def read(cls, row: JSON) -> Wish:
         """From a job's row; what is not there is the default."""
-        known = {name: row[name] for name in ("show", "k", "by") if name in row}
+        known = {name: row[name] for name in ("show", "k", "by", "language") if name in row}
         return cls(**known)
 
 
@@ -72,9 +74,10 @@ class Errands:
         Links after the fifth are left out, and the reply says so.
         """
         wish = wish or Wish()
+        texts = for_locale(wish.language)
         taken, left = found[: links.MOST], len(found) - links.MOST
         jobs: dict[int, Any] = {}
-        parts = [render.progress(str(source.url), None) for source in taken]
+        parts = [render.progress(texts, str(source.url), None) for source in taken]
         for place, source in enumerate(taken):
             row = {**asdict(wish), **reply.record(), "part": place, "of": len(taken)}
             try:
@@ -84,9 +87,9 @@ class Errands:
                 self._mine.add(jobs[place].id)
                 log.info("job=%s accepted link=%s community=%s", jobs[place].id, source.url, community)
             except Exception as error:
-                parts[place] = render.failure(str(source.url), *explained(error, f"link={source.url}"))
+                parts[place] = render.failure(texts, str(source.url), *explained(error, f"link={source.url}"))
         if left > 0:
-            parts[-1].set_footer(text=text.links_left_out(left))
+            parts[-1].set_footer(text=texts.links_left_out(left))
         board = Board(reply, parts, finished=frozenset(range(len(taken))) - jobs.keys())
         await self._begin(board, jobs, wish, len(taken), community, left)
 
@@ -106,28 +109,30 @@ class Errands:
 
     async def _run(self, board: Board, place: int, job: Any, wish: Wish, parts: int, left: int) -> None:
         loop = asyncio.get_running_loop()
+        texts = for_locale(wish.language)
 
         def told(stage: Stage) -> None:  # from any thread
-            loop.call_soon_threadsafe(board.tell, place, render.progress(str(job.source), stage))
+            loop.call_soon_threadsafe(board.tell, place, render.progress(texts, str(job.source), stage))
 
         try:
             embed = await self._answer(job, wish, told, render.share(parts))
             log.info("job=%s answered", job.id)
         except Exception as error:
-            embed = render.failure(str(job.source), *explained(error, f"job={job.id}"))
+            embed = render.failure(texts, str(job.source), *explained(error, f"job={job.id}"))
         if left > 0 and place == parts - 1:
-            embed.set_footer(text=text.links_left_out(left))
+            embed.set_footer(text=texts.links_left_out(left))
         board.finish(place, embed)
         self._mine.discard(job.id)
 
     async def _answer(self, job: Any, wish: Wish, told: Any, budget: int) -> discord.Embed:
+        texts = for_locale(wish.language)
         answer = await self._sim.run(job.id, k=wish.k, progress=told)
         if wish.show == "cluster":
             cluster = await self._sim.cluster_of(answer.query, community=job.community)
-            return render.cluster(answer.query, cluster, budget=budget)
+            return render.cluster(texts, answer.query, cluster, budget=budget)
         if wish.by != "all":
             answer = await self._sim.query(answer.query, wish.k, wish.by, community=job.community)
-        return render.answer(answer, by=wish.by, budget=budget)
+        return render.answer(texts, answer, by=wish.by, budget=budget)
 
     async def resume(self) -> None:
         """Take up what an earlier process left, and edit the replies that it wrote."""
@@ -156,14 +161,15 @@ class Errands:
             message=row.get("message"),
             embeds=row.get("embeds", True),
         )
+        texts = for_locale(row.get("language"))
         by_place = {int(job.reply.get("part", place)): job for place, job in enumerate(jobs)}
-        parts = [render.progress(str(job.source), None) for job in jobs]
+        parts = [render.progress(texts, str(job.source), None) for job in jobs]
         count = max([int(row.get("of", 1)), *(place + 1 for place in by_place)])
         if count > 1:
             shown = await _shown(reply)
             parts = shown[:count] + [discord.Embed(description="…") for _ in range(count - len(shown))]
             for place, job in by_place.items():
-                parts[place] = render.progress(str(job.source), None)
+                parts[place] = render.progress(texts, str(job.source), None)
         log.info("jobs=%s taken up again", ",".join(str(job.id) for job in jobs))
         board = Board(reply, parts, finished=frozenset(range(count)) - by_place.keys())
         await self._begin(board, by_place, Wish.read(row), count, jobs[0].community)

@@ -11,6 +11,7 @@ import discord
 from discord import app_commands
 
 from bot import errands, links, render
+from bot.text import Texts, for_locale
 from clipsim.errors import ClipSimError
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ def community_of(interaction: Interaction) -> str:
     return community(interaction.guild_id, interaction.user.id)
 
 
+def texts_of(interaction: Interaction) -> Texts:
+    """What is said to whoever used the command: in their own language."""
+    return for_locale(interaction.locale)
+
+
 @asynccontextmanager
 async def answering(interaction: Interaction) -> AsyncIterator[None]:
     """Acknowledge before anything else; an error then becomes a sentence that only the one who asked can see."""
@@ -49,7 +55,8 @@ async def answering(interaction: Interaction) -> AsyncIterator[None]:
 
 async def explain(interaction: Interaction, error: BaseException) -> None:
     """Log the error, and tell its sentence and code."""
-    await whisper(interaction, render.problem(*errands.explained(error, f"interaction={interaction.id}")))
+    told, code = errands.explained(error, f"interaction={interaction.id}")
+    await whisper(interaction, render.problem(texts_of(interaction), told, code))
 
 
 async def whisper(interaction: Interaction, sentence: str) -> None:
@@ -104,7 +111,7 @@ async def choices(bot: Bot, interaction: Interaction, typed: str) -> list[app_co
         return []
     named: dict[str, str] = {}
     for clip in clips[:CHOICES]:
-        name = render.choice(clip)
+        name = render.choice(texts_of(interaction), clip)
         if name in named:
             mark = f" ({clip.id})"
             name = render.cut(name, render.CHOICE - len(mark)) + mark
