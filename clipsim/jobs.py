@@ -85,6 +85,10 @@ class Jobs:
         """The jobs that are neither done nor failed, oldest first."""
         return self._where(jobs.c.state.in_(OPEN))
 
+    def since(self, community: str, moment: datetime) -> list[Job]:
+        """A community's jobs that were accepted since then, oldest first."""
+        return self._where((jobs.c.community == community) & (jobs.c.created >= moment))
+
     def due(self, now: datetime | None = None) -> list[Job]:
         """The failed jobs whose time to be tried again has come, oldest first."""
         return self._where((jobs.c.state == "failed") & (jobs.c.retry_at <= (now or datetime.now(UTC))))
