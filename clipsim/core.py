@@ -31,7 +31,7 @@ from clipsim.errors import (
     UnknownClip,
     UnknownLink,
 )
-from clipsim.intake import About, Intake, Status, described
+from clipsim.intake import SLOW, About, Glimpse, Intake, Status, described
 from clipsim.jobs import Job, Jobs
 from clipsim.library import Library
 from clipsim.model import (
@@ -42,6 +42,7 @@ from clipsim.model import (
     Clip,
     Cluster,
     Clustering,
+    Features,
     Lyrics,
     Match,
     Media,
@@ -68,6 +69,7 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 Step = Callable[[int, int], None]  # done, of
+Early = Callable[[Answer], None]
 
 
 class ReencodeReport:
@@ -141,6 +143,7 @@ class ClipSim:
             await asyncio.wait(self._tuning.values())
         if self._workers is not None and not self._borrowed:
             await self._workers.close()
+        await self._intake.standby.close()
         await asyncio.to_thread(self._engine.close)
         await asyncio.to_thread(self._library.close)
 
@@ -183,13 +186,14 @@ class ClipSim:
         community: str = HOME,
         added_by: str | None = None,
         progress: Progress | None = None,
+        glimpse: Glimpse | None = None,
         **about: Any,
     ) -> tuple[Clip, Status]:
-        """As `add`; says also whether the clip was "added" or "known"."""
+        """As `add`; says also whether the clip was "added" or "known". `glimpse`: see `Intake.add`."""
         said = await self._thread(_about, about)
         found = await self._thread(self._parse, str(source), community)
         clip, status = await self._guard(
-            self._intake.add(found, said, community=community, added_by=added_by, progress=progress)
+            self._intake.add(found, said, community=community, added_by=added_by, progress=progress, glimpse=glimpse)
         )
         await self._thread(self._engine.absorb, clip.id, community, status == "added" or said != About())
         await self._thread(self._communities.joined, clip.id, community)
@@ -208,8 +212,12 @@ class ClipSim:
         community: str = HOME,
         added_by: str | None = None,
         progress: Progress | None = None,
+        early: Early | None = None,
     ) -> Answer:
         """What a pasted link is answered with: the clip, added if it is new, its neighbours and its cluster.
+
+        `early` is told, once at most and before this returns, the answer from sound and words alone of a new clip that
+        is still being watched (`Answer.pending` says so); nothing of it is kept.
 
         Raises:
             ClipSimError: as `add` and `query`.
@@ -218,10 +226,34 @@ class ClipSim:
         try:
             clip = await self._thread(self._find, str(source), community)
         except UnknownClip:
+            ask = functools.partial(
+                self._preview,
+                k=k,
+                by=by,
+                method=method,
+                weights=weights,
+                diversity=diversity,
+                community=self._view(community),
+            )
+            showing: set[asyncio.Task[None]] = set()
+
+            def glimpse(media: Media, features: Features) -> None:
+                assert early is not None
+                showing.add(asyncio.create_task(ask(media, features, early)))
+
             try:
-                clip, status = await self.ingest(source, community=community, added_by=added_by, progress=progress)
+                clip, status = await self.ingest(
+                    source,
+                    community=community,
+                    added_by=added_by,
+                    progress=progress,
+                    glimpse=None if early is None else glimpse,
+                )
             except UnknownLink:
                 raise UnknownClip(f"There is no clip “{str(source)[:80]}” in the library.") from None
+            finally:
+                for task in showing:  # too late now
+                    task.cancel()
         if progress is not None:
             progress("comparing")
         return await self._query(clip, k, by, method, community, status, weights, diversity)
@@ -519,7 +551,8 @@ class ClipSim:
             raise
 
     async def warm(self) -> None:
-        """Load the encoders now instead of with the first clip."""
+        """Load the encoders now instead of with the first clip, and keep a process ready to fetch it."""
+        self._intake.standby.keep()
         await self._pool().warm()
 
     # Communities
@@ -591,7 +624,15 @@ class ClipSim:
         """The answer goes elsewhere now."""
         return await self._thread(self._jobs.set_reply, job_id, reply)
 
-    async def run(self, job_id: int, *, k: int = 5, by: By = "all", progress: Progress | None = None) -> Answer:
+    async def run(
+        self,
+        job_id: int,
+        *,
+        k: int = 5,
+        by: By = "all",
+        progress: Progress | None = None,
+        early: Early | None = None,
+    ) -> Answer:
         """Answer a job's link (see `answer`) and keep its state.
 
         Raises:
@@ -609,7 +650,13 @@ class ClipSim:
 
         try:
             found = await self.answer(
-                job.source, k=k, by=by, community=job.community, added_by=job.requester, progress=told
+                job.source,
+                k=k,
+                by=by,
+                community=job.community,
+                added_by=job.requester,
+                progress=told,
+                early=early,
             )
         except ClipSimError as error:
             await self._thread(self._jobs.fail, job_id, error)
@@ -669,6 +716,18 @@ class ClipSim:
     ) -> Answer:
         view = self._view(community)
         return await self._thread(self._engine.query, clip, k, by, method, view, status, weights, diversity)
+
+    async def _preview(self, media: Media, features: Features, early: Early, *, by: By, **asked: Any) -> None:
+        """Tell the answer from what is known of a clip so far, where there is one."""
+        if by == SLOW:
+            return
+        try:
+            clip = await self._thread(described, media.clip, features, media.lyrics)
+            answer = await self._thread(functools.partial(self._engine.preview, clip, features, by=by, **asked))
+        except ClipSimError as error:
+            log.info("no early answer about %s: %s", media.clip.id, error)
+        else:
+            early(replace(answer, status="added", pending=(SLOW,)))
 
     async def _encode_anew(self, clip_id: str) -> None:
         clip = await asyncio.to_thread(self._library.get, clip_id)

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 from clipsim import fusion
 from clipsim.embeddings import SavedFusion
 from clipsim.encoders import Preset
-from clipsim.errors import EmptyLibrary, IndexUnavailable, NotTrained, UnknownClip
+from clipsim.errors import EmptyLibrary, IndexUnavailable, NothingToHear, NotTrained, UnknownClip
 from clipsim.fusion import Fusion
 from clipsim.groups import Groups
 from clipsim.index import Index
@@ -33,6 +33,7 @@ from clipsim.model import (
     Answer,
     By,
     Clip,
+    Features,
     Match,
     Matrix,
     Method,
@@ -82,7 +83,7 @@ class Engine:
         self._stopping = threading.Event()
         self._making: set[str] = set()  # fusions that are being embedded and indexed
         self._fusions: dict[str, Fusion] = {}
-        self.groups = Groups(library, self._embeddings)
+        self.groups = Groups(library, self.vectors)
         self.votes = Votes(library)
         self.tuner = Tuner(library, self.votes)
         self._checked: set[str] = set()  # fusions whose clips were all found embedded and indexed since the last change
@@ -342,6 +343,55 @@ class Engine:
         diversity: float = 0.0,
     ) -> Answer:
         """The clip's neighbours, each with why and its cluster. Raises as `ClipSim.query`."""
+        return self._answer(clip, None, k, by, asked, community, status, weights, diversity)
+
+    def preview(
+        self,
+        clip: Clip,
+        features: Features,
+        k: int,
+        by: By,
+        community: str,
+        *,
+        method: Method | None = None,
+        weights: Mapping[Modality, float] | None = None,
+        diversity: float = 0.0,
+    ) -> Answer:
+        """What `query` would answer for a clip that the library does not have, were it added. Nothing is written of it.
+
+        `features` may lack modalities that are not encoded yet. Its cluster is the one whose members' mean is nearest.
+
+        Raises:
+            EmptyLibrary: the community has no other clip to compare with.
+            NothingToHear: there are no features at all. Else as `ClipSim.query`.
+        """
+        if not features.vectors:
+            raise NothingToHear()
+        if self._library.count(community) <= self._library.has(clip.id, community):
+            raise EmptyLibrary("There is nothing to compare that clip with yet.")
+        seen = replace(
+            clip,
+            modalities=self._preset.modalities(features.vectors),
+            tempo=features.tempo,
+            tags=features.tags,
+            classes=features.classes,
+            notes=tuple(dict.fromkeys((*clip.notes, *features.notes))),
+        )
+        return self._answer(seen, features, k, by, method, community, "known", weights, diversity)
+
+    def _answer(
+        self,
+        clip: Clip,
+        features: Features | None,
+        k: int,
+        by: By,
+        asked: Method | None,
+        community: str,
+        status: Any,
+        weights: Mapping[Modality, float] | None,
+        diversity: float,
+    ) -> Answer:
+        """The answer for a clip of the library, or (with `features`) for one that it does not have."""
         from clipsim import retrieval
 
         learnt = self.tuner.weights(community) if weights is None and by == "all" else None
@@ -361,6 +411,7 @@ class Engine:
                     community=community,
                     per_artist=self._settings.per_artist,
                     diversity=diversity,
+                    stranger=features and retrieval.Stranger(features, ready.fusion.embed([features])[0]),
                 )
                 break
             except (IndexUnavailable, NotTrained):  # a retrained fusion took over meanwhile, or the index is broken
@@ -368,6 +419,10 @@ class Engine:
                     raise
                 self._checked.discard(ready.saved.id)
         groups = self.groups.of(community)
+        if features is None:
+            own = groups.get(clip.id)
+        else:
+            own = self.groups.nearest(self.answering().fusion.embed([features])[0], community)
         matches = tuple(
             Match(rank, each.clip, each.similarity, each.by, groups.get(each.clip.id), each.why)
             for rank, each in enumerate(found, 1)
@@ -375,9 +430,13 @@ class Engine:
         told = effective(by, used) if used is not None and by == "all" else None
         if told is not None and set(told.values()) == {1.0}:
             told = None
-        return Answer(clip, ready.fusion.method, matches, groups.get(clip.id), ready.notice, status, told)
+        return Answer(clip, ready.fusion.method, matches, own, ready.notice, status, told)
 
-    def _embeddings(self, community: str) -> tuple[list[str], Matrix]:
+    def vectors(self, community: str) -> tuple[list[str], Matrix]:
+        """Ids and embeddings, float32 (clips, size), of a community's clips by the method that answers, oldest first.
+
+        The matrix is not to be written to. Raises EmptyLibrary where the library has no clips at all.
+        """
         return self._library.embeddings(self.answering().saved.id, community)
 
     def embedding(self, clip_id: str) -> Vector:
@@ -422,7 +481,7 @@ class Engine:
         """Draw the community's clips into a file; returns how many."""
         from clipsim import map as drawing
 
-        ids, matrix = self._embeddings(community)
+        ids, matrix = self.vectors(community)
         groups = self.groups.clustering("auto", community).clusters
         clips = self._library.get_many(ids)
         drawing.draw(file, drawing.layout(matrix), [clips[clip_id] for clip_id in ids], groups, highlight=highlight)

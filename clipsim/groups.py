@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from clipsim.clustering import Result, cluster, document
 from clipsim.library import Library
-from clipsim.model import JSON, Clip, Cluster, Clustering, Matrix
+from clipsim.model import JSON, Clip, Cluster, Clustering, Matrix, Vector
 
 AUTO = "auto"
 GROWN = 1.1  # times the clips at the last grouping: more, or fewer by as much, are grouped anew
@@ -67,21 +67,28 @@ class Groups:
         made = {number: Cluster(number, labels[str(number)], size) for number, size in sizes.items()}
         return {clip_id: made[number] for clip_id, number in assigned.items()}
 
+    def nearest(self, embedding: Vector, community: str) -> Cluster | None:
+        """The cluster whose members' mean is nearest to an embedding, float32 (size,), of whatever clip."""
+        groups = self.of(community)
+        numbers = {clip_id: cluster.id for clip_id, cluster in groups.items()}
+        ids, matrix = self._embeddings(community)
+        found = _centres(ids, matrix, numbers)
+        if not found[0] or found[1].shape[1] != len(embedding):
+            return None
+        number = found[0][int(np.argmax(found[1] @ embedding))]
+        return next(cluster for cluster in groups.values() if cluster.id == number)
+
     def _state(self, community: str, kind: str = AUTO) -> JSON | None:
         return self._library.clustering(community, kind)
 
     def _nearest(self, new: Sequence[str], assigned: dict[str, int], community: str) -> dict[str, int]:
         ids, matrix = self._embeddings(community)
         row = {clip_id: number for number, clip_id in enumerate(ids)}
-        numbers = sorted({number for clip_id, number in assigned.items() if clip_id in row})
+        numbers, centres = _centres(ids, matrix, assigned)
         known = [clip_id for clip_id in new if clip_id in row]
         if not numbers or not known:
             return {}
-        centres = [
-            matrix[[row[each] for each, group in assigned.items() if group == number and each in row]].mean(axis=0)
-            for number in numbers
-        ]
-        nearest = np.argmax(matrix[[row[clip_id] for clip_id in known]] @ np.array(centres).T, axis=1)
+        nearest = np.argmax(matrix[[row[clip_id] for clip_id in known]] @ centres.T, axis=1)
         return {clip_id: numbers[int(each)] for clip_id, each in zip(known, nearest, strict=True)}
 
     def _group(self, n: int | str, community: str) -> tuple[Result, dict[str, Clip]]:
@@ -103,3 +110,11 @@ class Groups:
         }
         self._library.save_clustering(kept, community, str(n))
         return result, clips
+
+
+def _centres(ids: Sequence[str], matrix: Matrix, assigned: Mapping[str, int]) -> tuple[list[int], Matrix]:
+    """The groups that have members among these clips, and their members' means, float32 (groups, size)."""
+    group = np.array([assigned.get(clip_id, 0) for clip_id in ids], np.intp)  # ids of groups begin with 1
+    numbers = [int(number) for number in np.unique(group) if number]
+    means = [matrix[group == number].mean(axis=0) for number in numbers]
+    return numbers, np.array(means, np.float32).reshape(len(numbers), matrix.shape[1])

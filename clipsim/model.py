@@ -15,7 +15,7 @@ Modality = Literal["audio", "video", "lyrics"]
 JSON = dict[str, Any]
 By = Literal["all", "audio", "video", "lyrics"]
 Method = Literal["standard", "joint", "paper", "pca", "raw"]
-Stage = Literal["fetching", "listening", "watching", "reading", "comparing"]
+Stage = Literal["fetching", "listening", "reading", "watching", "comparing"]  # in this order
 
 MODALITIES: tuple[Modality, ...] = ("audio", "video", "lyrics")
 METHODS: tuple[Method, ...] = ("standard", "joint", "paper", "pca", "raw")
@@ -147,6 +147,7 @@ class Answer:
     notice: str | None = None
     status: Literal["added", "known"] = "known"
     weights: Mapping[Modality, float] | None = None  # asked for, or learnt from the community's votes; None: the usual
+    pending: tuple[Modality, ...] = ()  # of the query, still being encoded: a fuller answer will follow
 
 
 THUMBS: dict[str, bool | None] = {"up": True, "down": False, "none": None}  # what `ClipSim.vote` is told; none: back

@@ -89,6 +89,14 @@ class Nearest(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Stranger:
+    """What is known of a clip that the library does not have: what was found in it, and its embedding."""
+
+    features: Features
+    embedding: Vector  # float32 (size of the fusion,), unit length
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """One result: a clip, how similar (cosine, -1 to 1), by which modality, and why."""
 
@@ -111,10 +119,11 @@ def search(
     community: str = HOME,
     per_artist: int = 2,
     diversity: float = 0.0,
+    stranger: Stranger | None = None,
 ) -> list[Found]:
     """The `k` clips most similar to a clip of the library, best first; fewer if the community has no more.
 
-    `by` compares by one modality alone; candidates without it are left out. `weights` multiplies what each modality
+    A seed that the library does not have is a `stranger`, which says what is known of it. `by` compares by one modality alone; candidates without it are left out. `weights` multiplies what each modality
     counts for. At most `per_artist` results by one artist, the seed's own included (0: no limit; clips without a known
     artist are not limited). With `diversity` above 0, up to 1, the results are chosen among five times as many so that
     they differ from each other too (`clipsim.diversity`), and are in that order; their similarities stay what they are.
@@ -129,7 +138,7 @@ def search(
         return []
     asked, k = k, max(POOL_LEAST, POOL * k) if diversity else k
     if separable(fusion, by, weights):
-        embedded = library.vectors(fusion_id, [seed.id])
+        embedded = library.vectors(fusion_id, [seed.id]) if stranger is None else {seed.id: stranger.embedding}
         if seed.id not in embedded:
             raise NotTrained(f"“{seed.title[:80]}” has no place among the others yet.")
         comparison = Comparison(embedded[seed.id], fusion, by, weights)
@@ -139,9 +148,9 @@ def search(
             ids, matrix = library.embeddings(fusion_id, community)
             rounds = iter([_Round(comparison.score(dict(zip(ids, matrix, strict=True))), None)])
     else:
-        rounds = iter([_Round(_scanned(library, fusion, seed, by, weights, community), None)])
+        rounds = iter([_Round(_scanned(library, fusion, seed, by, weights, community, stranger), None)])
     chosen: list[tuple[Clip, Scored]] = []
-    picker = _Picker(library, seed, k, per_artist)
+    picker = _Picker(library, seed, k, per_artist, stranger)
     for candidates in rounds:
         chosen = picker.pick(candidates.ranked)
         enough = len(chosen) == k
@@ -153,7 +162,7 @@ def search(
         between = _between(library, fusion_id, fusion, by, weights, [clip.id for clip, _ in chosen])
         order = varied.mmr([one.similarity for _, one in chosen], between, asked, diversity)
         chosen = [chosen[position] for position in order]
-    senses = _senses(library, fusion, seed, chosen) if fusion.blocks is None else {}
+    senses = _senses(library, fusion, seed, chosen, stranger) if fusion.blocks is None else {}
     return [
         Found(clip, one.similarity, shown, why(seed, clip, shown))
         for clip, one in chosen
@@ -219,11 +228,17 @@ def _fetched(
 
 
 def _scanned(
-    library: Store, fusion: Fusion, seed: Clip, by: By, weights: Mapping[Modality, float] | None, community: str
+    library: Store,
+    fusion: Fusion,
+    seed: Clip,
+    by: By,
+    weights: Mapping[Modality, float] | None,
+    community: str,
+    stranger: Stranger | None,
 ) -> list[Scored]:
     """Every clip of the community by its vectors of each modality: for methods that mix them in the embedding."""
     asked = effective(by, weights)
-    mine = _modal(library, fusion, [seed.id]).get(seed.id, {})
+    mine = _own(library, fusion, seed, stranger)
     wanted = {m: vector for m, vector in mine.items() if asked[m] > 0}
     if not wanted:
         raise MissingModality(None if by == "all" else f"That clip has no {by} to compare by.")
@@ -265,15 +280,21 @@ def _between(
 
 
 def _senses(
-    library: Store, fusion: Fusion, seed: Clip, chosen: Sequence[tuple[Clip, Scored]]
+    library: Store, fusion: Fusion, seed: Clip, chosen: Sequence[tuple[Clip, Scored]], stranger: Stranger | None
 ) -> dict[str, dict[Modality, float]]:
     """Similarity by modality of the results of a method that mixes them."""
     wanted = [clip.id for clip, one in chosen if not one.by]
     if not wanted:
         return {}
-    modal = _modal(library, fusion, [seed.id, *wanted])
-    mine = modal.get(seed.id, {})
+    mine, modal = _own(library, fusion, seed, stranger), _modal(library, fusion, wanted)
     return {clip_id: modal_mean(mine, modal.get(clip_id, {}), effective("all", None))[1] for clip_id in wanted}
+
+
+def _own(library: Store, fusion: Fusion, seed: Clip, stranger: Stranger | None) -> dict[Modality, Vector]:
+    """The seed's vector of each modality."""
+    if stranger is not None:
+        return fusion.modal(stranger.features)
+    return _modal(library, fusion, [seed.id]).get(seed.id, {})
 
 
 def _modal(library: Store, fusion: Fusion, ids: Sequence[str]) -> dict[str, dict[Modality, Vector]]:
@@ -283,13 +304,15 @@ def _modal(library: Store, fusion: Fusion, ids: Sequence[str]) -> dict[str, dict
 class _Picker:
     """Takes results off a ranked list. Reads metadata and fingerprints only of those that come into question."""
 
-    def __init__(self, library: Store, seed: Clip, k: int, per_artist: int) -> None:
+    def __init__(self, library: Store, seed: Clip, k: int, per_artist: int, stranger: Stranger | None) -> None:
         self._library = library
         self._seed = seed
         self._k = k
         self._per_artist = per_artist
         self._clips: dict[str, Clip] = {}
         self._prints: dict[str, NDArray[np.uint32] | None] = {}
+        if stranger is not None:
+            self._prints[seed.id] = stranger.features.fingerprint
 
     def pick(self, ranked: Sequence[Scored]) -> list[tuple[Clip, Scored]]:
         chosen: list[tuple[Clip, Scored]] = []

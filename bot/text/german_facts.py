@@ -65,7 +65,7 @@ _NOTICES: tuple[tuple[str, str], ...] = (
 # Messages of errors that say more than their code does
 _MESSAGES: tuple[tuple[str, str], ...] = (
     (r"There is no clip “(.*)” in the library\.", "In der Sammlung gibt es keinen Clip „{0}“."),
-    (r"That clip lasts (?:over )?(\d+) (minutes|seconds); the limit is (\d+) (minutes|seconds)\.",
+    (r"That clip lasts (?:over )?([\d:]+) (minutes|seconds|min|h); the limit is ([\d:]+) (minutes|seconds|min|h)\.",
      "Der Clip dauert {0} {1}; erlaubt sind {2} {3}."),
     (r"That clip is (\d+) MiB or more; the limit is (\d+) MiB\.",
      "Der Clip hat {0} MiB oder mehr; erlaubt sind {1} MiB."),
