@@ -130,12 +130,17 @@ class Guilds:
         log.info("guild=%d chose %s", guild, values)
         return chosen
 
-    def forget(self, guild: int) -> None:
+    def forget(self, community: str) -> None:
         """A guild is gone with all that it has chosen."""
-        self._known.pop(str(guild), None)
+        self._known.pop(community, None)
 
 
 DEFAULT = Guild()
+
+
+def community(guild_id: int | None, user_id: int) -> str:
+    """Whose library: a guild's own, or in direct messages one's own."""
+    return str(guild_id) if guild_id is not None else f"dm-{user_id}"
 
 
 def may_manage(interaction: discord.Interaction[Any]) -> bool:

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import discord
 
-from bot.text import Texts
+from bot.text import Texts, Told
 from clipsim.errors import ClipSimError
 from clipsim.model import Answer, By, Clip, Cluster, Clustering, Match, Modality, Stage
 
@@ -30,6 +30,7 @@ URL = 512  # longest address that is shown as a link
 
 ACCENT = discord.Colour(0x5B8DEF)
 TROUBLE = discord.Colour(0xC8553D)
+WORKING = discord.Colour(0x8A919E)  # of what is not done yet
 ICONS: dict[Modality, str] = {"audio": "🎧", "video": "👁️", "lyrics": "📝"}
 
 # How much is said about each result: (characters of its name, characters of why); the first that fits is taken.
@@ -222,9 +223,12 @@ def share(parts: int) -> int:
 # Whole replies
 
 
-def answer(texts: Texts, found: Answer, *, by: By = "all", budget: int = TOTAL) -> discord.Embed:
-    """The clip, its cluster, and the clips most like it, each with a link, its similarity and why."""
-    heads = []
+def answer(texts: Texts, found: Answer, *, by: By = "all", budget: int = TOTAL, first: str = "") -> discord.Embed:
+    """The clip, its cluster, and the clips most like it, each with a link, its similarity and why.
+
+    `first` is Markdown of our own that is said before all that: when the clip was posted first.
+    """
+    heads = [first] if first else []
     if found.cluster:
         heads.append(f"**{safe(found.cluster.label, 120)}** · {texts.group(found.cluster.size)}")
     if compared := texts.compared_by(by):
@@ -254,9 +258,20 @@ def _dress(embed: discord.Embed, clip: Clip) -> discord.Embed:
 
 def progress(texts: Texts, source: str, stage: Stage | None) -> discord.Embed:
     """What is being done with a link right now; None while it waits for its turn."""
-    return _embed(
-        texts, "", [_source(texts, source), texts.progress(stage) if stage else texts.WAITING], budget=share(EMBEDS)
-    )
+    said = texts.progress(stage) if stage else texts.WAITING
+    embed = _embed(texts, "", [_source(texts, source), said], budget=share(EMBEDS))
+    embed.colour = WORKING
+    return embed
+
+
+def finished(embed: discord.Embed) -> bool:
+    """Whether an embed shows how a link ended, rather than how far it is."""
+    return embed.colour != WORKING
+
+
+def withdrawn(texts: Texts, source: str) -> discord.Embed:
+    """A link that its message no longer has, before anything was done with it."""
+    return _embed(texts, "", [_source(texts, source), texts.LINK_REMOVED], budget=share(EMBEDS))
 
 
 def _source(texts: Texts, url: str) -> str:
@@ -266,7 +281,9 @@ def _source(texts: Texts, url: str) -> str:
 
 def problem(texts: Texts, error: ClipSimError, code: str | None = None) -> str:
     """The error as one line of Markdown, with its code."""
-    return f"{safe(texts.problem(error), 400)} (`{code or error.code}`)"
+    own = isinstance(error, Told)  # says nothing of strangers, and may name a moment or a role as Discord does
+    sentence = cut(error.message, 400) if own else safe(texts.problem(error), 400)
+    return f"{sentence} (`{code or error.code}`)"
 
 
 def failure(texts: Texts, source: str, error: ClipSimError, code: str | None = None) -> discord.Embed:

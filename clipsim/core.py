@@ -668,6 +668,10 @@ class ClipSim:
         """Forget a job."""
         await self._thread(self._jobs.drop, job_id)
 
+    async def jobs_answering(self, name: str, value: int) -> list[Job]:
+        """The jobs whose `reply` has this value by this name, oldest first, whatever has become of them."""
+        return await self._thread(self._jobs.answering, name, value)
+
     async def recent_jobs(self, community: str, since: datetime) -> list[Job]:
         """The links that a community had accepted since then, oldest first, whatever has become of them."""
         return await self._thread(self._jobs.since, community, since)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
 
-from bot import errands, links, render
+from bot import errands, gate, guilds, links, places, render
+from bot.replies import InteractionReply
 from bot.text import Texts, for_locale
 from clipsim.errors import ClipSimError
 
 if TYPE_CHECKING:
     from bot.client import Bot
     from bot.errands import Wish
+    from bot.guilds import Guild
     from clipsim.model import Clip
     from clipsim.sources import Source
 
@@ -31,9 +34,7 @@ ClipName = app_commands.Range[str, 1, LONGEST]
 
 def community_of(interaction: Interaction) -> str:
     """Whose library the command is about."""
-    from bot.client import community
-
-    return community(interaction.guild_id, interaction.user.id)
+    return guilds.community(interaction.guild_id, interaction.user.id)
 
 
 def texts_of(interaction: Interaction) -> Texts:
@@ -41,10 +42,20 @@ def texts_of(interaction: Interaction) -> Texts:
     return for_locale(interaction.locale)
 
 
+def chosen_by(interaction: Interaction) -> Guild:
+    """What the guild has chosen that the command is used in."""
+    chosen: Guild = interaction.client.chosen.of(interaction.guild_id)
+    return chosen
+
+
 @asynccontextmanager
-async def answering(interaction: Interaction) -> AsyncIterator[None]:
-    """Acknowledge before anything else; an error then becomes a sentence that only the one who asked can see."""
-    await interaction.response.defer(thinking=True)
+async def answering(interaction: Interaction, *, private: bool = False) -> AsyncIterator[None]:
+    """Acknowledge before anything else; an error then becomes a sentence that only the one who asked can see.
+
+    The answer is for them alone where it is `private`, or the guild wants answers to be.
+    """
+    private = private or places.is_private(interaction, chosen_by(interaction))
+    await interaction.response.defer(thinking=True, ephemeral=private)
     try:
         yield
     except discord.NotFound as error:
@@ -91,14 +102,26 @@ async def named(bot: Bot, interaction: Interaction, clip: str) -> Clip:
 
 async def take(bot: Bot, interaction: Interaction, found: list[Source], wish: Wish) -> None:
     """Add links first, telling progress in the response, and answer there."""
-    from bot.replies import InteractionReply
-
+    chosen, community = chosen_by(interaction), community_of(interaction)
+    admission = await gate.admit(
+        bot.sim,
+        chosen,
+        texts_of(interaction),
+        found,
+        community=community,
+        user=interaction.user,
+        permissions=interaction.permissions,
+        now=discord.utils.utcnow(),
+    )
+    private = places.is_private(interaction, chosen)
+    reply = places.PrivateResponse(interaction) if private else InteractionReply(interaction)
     await bot.errands.take(
         found,
-        InteractionReply(interaction),
-        community=community_of(interaction),
+        reply,
+        community=community,
         requester=str(interaction.user.id),
-        wish=wish,
+        wish=replace(wish, guild=interaction.guild_id),
+        admission=admission,
     )
 
 

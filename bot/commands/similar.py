@@ -28,11 +28,12 @@ def add(tree: app_commands.CommandTree[Any], bot: Bot) -> None:
     async def similar(
         interaction: discord.Interaction[Any],
         clip: shared.ClipName,
-        count: app_commands.Range[int, 1, MOST] = 5,
+        count: app_commands.Range[int, 1, MOST] | None = None,
         by: str = "all",
     ) -> None:
         async with shared.answering(interaction):
             texts = shared.texts_of(interaction)
+            count = count or shared.chosen_by(interaction).count
             way: By = next(value for value in ENGLISH.BY if value == by)
             if link := shared.link_in(bot, clip):
                 await shared.take(bot, interaction, link, Wish("similar", count, way, texts.LANGUAGE))
@@ -52,4 +53,6 @@ def add(tree: app_commands.CommandTree[Any], bot: Bot) -> None:
             found = links.of(message, bot.hosts)
             if not found:
                 raise Told("unknown-link", texts.NO_LINK)
-            await shared.take(bot, interaction, found, Wish(language=texts.LANGUAGE))
+            await shared.take(
+                bot, interaction, found, Wish(k=shared.chosen_by(interaction).count, language=texts.LANGUAGE)
+            )

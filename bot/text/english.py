@@ -7,6 +7,7 @@ error details) is put in by `bot.render`, which escapes it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from clipsim.errors import BY_CODE, ClipSimError
@@ -67,7 +68,7 @@ class Texts:
     LIBRARY = "What this community's library holds"
     HELP = "What I can do, and how to ask"
     OPTION_CLIP = "A title from this community's library, or a link"
-    OPTION_COUNT = "How many clips to name (5 if you don't say)"
+    OPTION_COUNT = "How many clips to name (5 if nobody says otherwise)"
     OPTION_BY = "What to compare by (everything if you don't say)"
 
     # Answers
@@ -129,6 +130,160 @@ class Texts:
         """Why two clips go together."""
         return sentence
 
+    # Settings of a guild
+
+    SETTINGS = "See and change how I behave in this server (managers only)"
+    SETTINGS_TITLE = "Settings of this server"
+    SETTINGS_FOOTER = "Every change counts at once."
+    SETTING: Mapping[str, str] = {
+        "channels": "Where I watch for links",
+        "answer": "Where I answer",
+        "may_add": "Who may add clips",
+        "count": "Clips in an answer",
+        "per_user": "New clips a day, each member",
+        "per_guild": "New clips a day, all together",
+        "playlist": "Clips of one playlist",
+        "language": "Language of replies",
+        "shared": "Shared library",
+        "most": "Naming who added most",
+    }
+    ANSWERS: Mapping[str, str] = {
+        "channel": "in the channel",
+        "thread": "in a thread",
+        "private": "privately",
+        "quiet": "quietly, by a reaction",
+    }
+    ANSWERS_MORE: Mapping[str, str] = {
+        "channel": "A reply under the message with the link",
+        "thread": "A thread of its own for each message with links",
+        "private": "A direct message to whoever posted the link",
+        "quiet": "👀, then ✅; the answer is in the message menu",
+    }
+    MAY_ADD: Mapping[str, str] = {
+        "everyone": "everyone",
+        "role": "a role and managers",
+        "managers": "managers only",
+    }
+    ALL_CHANNELS = "in all channels that I can read"
+    NO_LIMIT = "no limit"
+    NOT_OFFERED = "never offered"
+    NO_ROLE = "no role chosen yet, so only managers"
+    AUTOMATIC = "the server's on Discord"
+    SWITCH: Mapping[bool, str] = {True: "on", False: "off"}
+    PICK_CHANNELS = "Channels to watch (none: all)"
+    PICK_ANSWER = "Where to answer"
+    PICK_MAY_ADD = "Who may add clips"
+    PICK_ROLE = "The role that may add clips"
+    NUMBERS = "Numbers…"
+    NUMBERS_TITLE = "Numbers"
+    SERVERS_ONLY = "That is for servers only."
+    MANAGERS_ONLY = "Only those who may manage this server can do that."
+    SHARE_ASK = (
+        "Join the shared library? Everybody in the servers that joined will see this server's clips, with titles, "
+        "groups and thumbs (never who posted them), and you will see theirs. You can leave at any time; the clips of "
+        "this server leave with it."
+    )
+    SHARE_YES = "Join"
+    SHARE_DONE = "This server is in the shared library now."
+
+    def between(self, name: str, least: int, most: int) -> str:
+        """Said where a number cannot be used; `name` is one of `SETTING`."""
+        return f"{self.SETTING[name]}: a whole number from {least} to {most}, please."
+
+    # Who may add, and how much
+
+    def may_not_add(self, role: str | None) -> str:
+        """Said to somebody who may not add clips; `role` is a mention of the role that may, if there is one."""
+        who = f"members with the role {role}" if role else "those who manage this server"
+        return f"Only {who} may add clips here. Clips that are here already are for everyone."
+
+    def daily_limit(self, limit: int, free: str, everybody: bool) -> str:
+        """Said where a day's clips are used up; `free` is a moment as Discord shows it."""
+        whose = "This server takes" if everybody else "You can add"
+        return f"{whose} {limit} new {'clip' if limit == 1 else 'clips'} a day, and that is reached. Again {free}."
+
+    # Manners
+
+    THREAD = "Clips like this"
+    MONTHS: tuple[str, ...] = (
+        *("January", "February", "March", "April", "May", "June"),
+        *("July", "August", "September", "October", "November", "December"),
+    )
+
+    def posted(self, who: str, when: datetime, now: datetime, link: str | None) -> str:
+        """Said of a clip that has been posted before: a mention of who did, and a link to it, where they are known."""
+        moment = self._moment(when, now)
+        moment = f"[{moment}]({link})" if link else moment
+        return f"Posted {f'by {who} ' if who else ''}{moment}."
+
+    def _moment(self, when: datetime, now: datetime) -> str:
+        if now - when < timedelta(days=1):
+            return "in the last day"
+        if now - when < timedelta(days=25):
+            return f"on {when.day} {self.MONTHS[when.month - 1]}"
+        return f"in {self.MONTHS[when.month - 1]}" + (f" {when.year}" if when.year != now.year else "")
+
+    LINK_REMOVED = "The link was taken out of the message, so I left it."
+
+    # Forgetting
+
+    FORGET = "Forget a clip, or everything that you added"
+    OPTION_FORGET = "The clip to forget: a title or a link"
+    OPTION_EVERYTHING = "Everything that you added here (in a direct message: everywhere)"
+    FORGET_WHAT = "Name a clip, or choose `everything`."
+    NOT_YOURS = "Only whoever posted that clip, or somebody who manages this server, can have it forgotten."
+    NOTHING_OF_YOURS = "There is nothing of yours here."
+    FORGET_YES = "Forget it all"
+    FORGET_KEPT = "Nothing was forgotten."
+    KEEP = "Keep it"
+
+    def forgotten(self, name: str) -> str:
+        """Said when a clip was forgotten."""
+        return f"Forgotten: {name}."
+
+    def forget_ask(self, counts: Mapping[str, int], everywhere: bool) -> str:
+        """Asked before everything of somebody's is forgotten."""
+        where = "everywhere" if everywhere else "in this server"
+        return f"Forget everything that you added {where}? That is {self._belongings(counts)}. It cannot be undone."
+
+    def forgot_all(self, counts: Mapping[str, int]) -> str:
+        """Said when everything of somebody's was forgotten."""
+        return f"Forgotten: {self._belongings(counts)}."
+
+    def _belongings(self, counts: Mapping[str, int]) -> str:
+        clips, votes, waiting = (counts.get(name, 0) for name in ("clips", "votes", "waiting"))
+        parts = [self.group(clips), "1 thumb" if votes == 1 else f"{votes} thumbs"]
+        return ", ".join([*parts, *([f"{waiting} waiting" if waiting != 1 else "1 waiting"] if waiting else [])])
+
+    # Playlists
+
+    NO_THANKS = "No, thanks"
+    PLAYLIST_DECLINED = "Not added."
+    PLAYLIST_LISTING = "Looking at the playlist …"
+    PLAYLIST_CANCEL = "Cancel"
+    PLAYLIST_KNOWN = "All of its clips are here already."
+
+    def playlist_offer(self, most: int) -> str:
+        """Asked under a link to a playlist."""
+        return f"That is a playlist. Shall I add its clips ({most} at most)?"
+
+    def playlist_add(self, most: int) -> str:
+        """The button that adds them."""
+        return f"Add up to {most}"
+
+    def playlist_progress(self, done: int, failed: int, total: int) -> str:
+        """How far the clips of a playlist are."""
+        return f"{done} of {total} added" + (f", {failed} failed" if failed else "")
+
+    def playlist_done(self, done: int, failed: int, total: int, cancelled: bool) -> str:
+        """The end of a playlist."""
+        head = "Cancelled" if cancelled else "Done"
+        return f"{head}: {self.playlist_progress(done, failed, total)}."
+
+    def playlist_left(self, taken: int, total: int) -> str:
+        """Said where a playlist is longer than what is taken of it."""
+        return f"Its first {taken} of {total}."
+
     # Help
 
     HELP_TITLE = "clipsim: what goes with this clip?"
@@ -136,6 +291,8 @@ class Texts:
         ("/similar clip count by", "the clips most like one, by everything, sound, look or words"),
         ("/cluster clip", "the group a clip belongs to; without a clip, all groups"),
         ("/library", "how many clips there are, the newest, and what is being worked on"),
+        ("/forget clip", "a clip that you posted is gone from here; or everything that you added"),
+        ("/settings", "for managers: where I watch and answer, who may add, limits, language"),
         (_MENU, "press a message with a link for long (or with the right button), then Apps"),
     )
     HELP_PASTE = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot.text import german_facts
@@ -45,7 +46,7 @@ class German(Texts):
     LIBRARY = "Was die Sammlung dieser Community enthält"
     HELP = "Was ich kann, und wie man fragt"
     OPTION_CLIP = "Ein Titel aus der Sammlung dieser Community, oder ein Link"
-    OPTION_COUNT = "Wie viele Clips genannt werden (5, wenn du nichts sagst)"
+    OPTION_COUNT = "Wie viele Clips genannt werden (5, wenn niemand etwas anderes sagt)"
     OPTION_BY = "Was verglichen wird (alles, wenn du nichts sagst)"
 
     UNTITLED = "(ohne Titel)"
@@ -104,11 +105,159 @@ class German(Texts):
         """Why two clips go together."""
         return german_facts.why(sentence)
 
+    SETTINGS = "Ansehen und ändern, wie ich mich auf diesem Server verhalte (nur für Verwalter)"
+    SETTINGS_TITLE = "Einstellungen dieses Servers"
+    SETTINGS_FOOTER = "Jede Änderung gilt sofort."
+    SETTING: Mapping[str, str] = {
+        "channels": "Wo ich auf Links achte",
+        "answer": "Wo ich antworte",
+        "may_add": "Wer Clips hinzufügen darf",
+        "count": "Clips in einer Antwort",
+        "per_user": "Neue Clips am Tag, je Mitglied",
+        "per_guild": "Neue Clips am Tag, alle zusammen",
+        "playlist": "Clips einer Playlist",
+        "language": "Sprache der Antworten",
+        "shared": "Gemeinsame Sammlung",
+        "most": "Nennen, wer am meisten hinzufügt",
+    }
+    ANSWERS: Mapping[str, str] = {
+        "channel": "im Kanal",
+        "thread": "in einem Thread",
+        "private": "privat",
+        "quiet": "still, mit einer Reaktion",
+    }
+    ANSWERS_MORE: Mapping[str, str] = {
+        "channel": "Als Antwort unter der Nachricht mit dem Link",
+        "thread": "Ein eigener Thread für jede Nachricht mit Links",
+        "private": "Eine Direktnachricht an den, der den Link gepostet hat",
+        "quiet": "👀, dann ✅; die Antwort gibt es im Nachrichtenmenü",
+    }
+    MAY_ADD: Mapping[str, str] = {
+        "everyone": "alle",
+        "role": "eine Rolle und Verwalter",
+        "managers": "nur Verwalter",
+    }
+    ALL_CHANNELS = "in allen Kanälen, die ich lesen kann"
+    NO_LIMIT = "keine Grenze"
+    NOT_OFFERED = "wird nie angeboten"
+    NO_ROLE = "noch keine Rolle gewählt, also nur Verwalter"
+    AUTOMATIC = "die des Servers auf Discord"
+    SWITCH: Mapping[bool, str] = {True: "an", False: "aus"}
+    PICK_CHANNELS = "Kanäle, auf die ich achte (keiner: alle)"
+    PICK_ANSWER = "Wo ich antworte"
+    PICK_MAY_ADD = "Wer Clips hinzufügen darf"
+    PICK_ROLE = "Die Rolle, die Clips hinzufügen darf"
+    NUMBERS = "Zahlen …"
+    NUMBERS_TITLE = "Zahlen"
+    SERVERS_ONLY = "Das gibt es nur auf Servern."
+    MANAGERS_ONLY = "Das kann nur, wer diesen Server verwalten darf."
+    SHARE_ASK = (
+        "Der gemeinsamen Sammlung beitreten? Alle auf den Servern, die dabei sind, sehen dann die Clips dieses Servers "
+        "mit Titeln, Gruppen und Daumen (nie, wer sie gepostet hat), und ihr seht ihre. Der Server kann jederzeit "
+        "austreten; seine Clips nimmt er mit."
+    )
+    SHARE_YES = "Beitreten"
+    SHARE_DONE = "Dieser Server gehört jetzt zur gemeinsamen Sammlung."
+
+    def between(self, name: str, least: int, most: int) -> str:
+        """Said where a number cannot be used."""
+        return f"{self.SETTING[name]}: bitte eine ganze Zahl von {least} bis {most}."
+
+    def may_not_add(self, role: str | None) -> str:
+        """Said to somebody who may not add clips."""
+        who = f"wer die Rolle {role} hat" if role else "wer diesen Server verwaltet"
+        return f"Clips hinzufügen darf hier nur, {who}. Clips, die schon da sind, sind für alle da."
+
+    def daily_limit(self, limit: int, free: str, everybody: bool) -> str:
+        """Said where a day's clips are used up."""
+        whose = "Dieser Server nimmt am Tag" if everybody else "Du kannst am Tag"
+        what = f"{'einen neuen Clip' if limit == 1 else f'{limit} neue Clips'}{'' if everybody else ' hinzufügen'}"
+        return f"{whose} {what}, und das ist erreicht. Wieder {free}."
+
+    THREAD = "Ähnliche Clips"
+    MONTHS: tuple[str, ...] = (
+        *("Januar", "Februar", "März", "April", "Mai", "Juni"),
+        *("Juli", "August", "September", "Oktober", "November", "Dezember"),
+    )
+
+    def posted(self, who: str, when: datetime, now: datetime, link: str | None) -> str:
+        """Said of a clip that has been posted before."""
+        moment = self._moment(when, now)
+        moment = f"[{moment}]({link})" if link else moment
+        return f"Schon gepostet{f' von {who}' if who else ''} {moment}."
+
+    def _moment(self, when: datetime, now: datetime) -> str:
+        if now - when < timedelta(days=1):
+            return "im Lauf des letzten Tages"
+        if now - when < timedelta(days=25):
+            return f"am {when.day}. {self.MONTHS[when.month - 1]}"
+        return f"im {self.MONTHS[when.month - 1]}" + (f" {when.year}" if when.year != now.year else "")
+
+    LINK_REMOVED = "Der Link ist nicht mehr in der Nachricht, darum habe ich ihn gelassen."
+
+    FORGET = "Einen Clip vergessen, oder alles, was du hinzugefügt hast"
+    OPTION_FORGET = "Der Clip, der vergessen werden soll: ein Titel oder ein Link"
+    OPTION_EVERYTHING = "Alles, was du hier hinzugefügt hast (in einer Direktnachricht: überall)"
+    FORGET_WHAT = "Nenne einen Clip, oder wähle `everything`."
+    NOT_YOURS = "Das kann nur, wer den Clip gepostet hat oder diesen Server verwaltet."
+    NOTHING_OF_YOURS = "Von dir gibt es hier nichts."
+    FORGET_YES = "Alles vergessen"
+    FORGET_KEPT = "Nichts wurde vergessen."
+    KEEP = "Behalten"
+
+    def forgotten(self, name: str) -> str:
+        """Said when a clip was forgotten."""
+        return f"Vergessen: {name}."
+
+    def forget_ask(self, counts: Mapping[str, int], everywhere: bool) -> str:
+        """Asked before everything of somebody's is forgotten."""
+        where = "überall" if everywhere else "auf diesem Server"
+        what = self._belongings(counts)
+        return f"Alles vergessen, was du {where} hinzugefügt hast? Das sind {what}. Es lässt sich nicht zurückholen."
+
+    def forgot_all(self, counts: Mapping[str, int]) -> str:
+        """Said when everything of somebody's was forgotten."""
+        return f"Vergessen: {self._belongings(counts)}."
+
+    def _belongings(self, counts: Mapping[str, int]) -> str:
+        clips, votes, waiting = (counts.get(name, 0) for name in ("clips", "votes", "waiting"))
+        parts = [self.group(clips), f"{votes} Daumen"]
+        return ", ".join([*parts, *([f"{waiting} in Arbeit"] if waiting else [])])
+
+    NO_THANKS = "Nein, danke"
+    PLAYLIST_DECLINED = "Nicht hinzugefügt."
+    PLAYLIST_LISTING = "Ich sehe mir die Playlist an …"
+    PLAYLIST_CANCEL = "Abbrechen"
+    PLAYLIST_KNOWN = "Alle ihre Clips sind schon da."
+
+    def playlist_offer(self, most: int) -> str:
+        """Asked under a link to a playlist."""
+        return f"Das ist eine Playlist. Soll ich ihre Clips hinzufügen (höchstens {most})?"
+
+    def playlist_add(self, most: int) -> str:
+        """The button that adds them."""
+        return f"Bis zu {most} hinzufügen"
+
+    def playlist_progress(self, done: int, failed: int, total: int) -> str:
+        """How far the clips of a playlist are."""
+        return f"{done} von {total} hinzugefügt" + (f", {failed} gescheitert" if failed else "")
+
+    def playlist_done(self, done: int, failed: int, total: int, cancelled: bool) -> str:
+        """The end of a playlist."""
+        head = "Abgebrochen" if cancelled else "Fertig"
+        return f"{head}: {self.playlist_progress(done, failed, total)}."
+
+    def playlist_left(self, taken: int, total: int) -> str:
+        """Said where a playlist is longer than what is taken of it."""
+        return f"Die ersten {taken} von {total}."
+
     HELP_TITLE = "clipsim: Was passt zu diesem Clip?"
     HELP_LINES: tuple[tuple[str, str], ...] = (
         ("/similar clip count by", "die ähnlichsten Clips, nach allem, Klang, Bild oder Text"),
         ("/cluster clip", "die Gruppe, zu der ein Clip gehört; ohne Clip alle Gruppen"),
         ("/library", "wie viele Clips es gibt, die neuesten, und was in Arbeit ist"),
+        ("/forget clip", "ein Clip, den du gepostet hast, ist hier weg; oder alles, was du hinzugefügt hast"),
+        ("/settings", "für Verwalter: wo ich achte und antworte, wer hinzufügen darf, Grenzen, Sprache"),
         (_MENU, "eine Nachricht mit Link lange drücken (oder mit rechts anklicken), dann Apps"),
     )
     HELP_PASTE = (
@@ -165,6 +314,9 @@ class German(Texts):
         "setting": "Eine Einstellung hat einen Wert, der nicht geht.",
         "index": "Der Index ist nicht erreichbar oder nicht lesbar.",
         "unexpected": "Etwas Unerwartetes ist schiefgegangen.",
+        "not-permitted": "Das darfst du hier nicht.",
+        "daily-limit": "Für heute ist es genug.",
+        "empty-playlist": "In dieser Playlist ist kein Video, das ich holen kann.",
     }
     HINTS: Mapping[str, str] = {
         "source": "",
@@ -194,6 +346,9 @@ class German(Texts):
         "unknown-clip": "Poste zuerst seinen Link, oder wähle einen Titel aus der Liste.",
         "empty": "Poste zuerst ein paar Links zu Musikvideos.",
         "missing-modality": "Vergleiche stattdessen nach allem.",
+        "not-permitted": "Frag jemanden, der es verwaltet.",
+        "daily-limit": "Versuch es morgen noch einmal.",
+        "empty-playlist": "Prüfe, ob sie öffentlich ist.",
     } | {code: _ASK for code, hint in Texts.HINTS.items() if hint == Texts.HINTS["error"]}
     STALE_COMMAND = "Dieser Befehl hat sich geändert. Warte eine Minute, lade Discord neu und versuch es noch einmal."
 

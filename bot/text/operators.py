@@ -9,6 +9,8 @@ PERMISSIONS = (
     "embed_links",
     "attach_files",
     "read_message_history",
+    "add_reactions",
+    "create_public_threads",
 )
 
 

@@ -37,7 +37,7 @@ async def test_the_commands_have_the_names_and_options_of_the_design(simcord_env
     commands = {
         command.name: command for command in simcord_bot.tree.get_commands(type=discord.AppCommandType.chat_input)
     }
-    assert set(commands) == {"similar", "cluster", "library", "help"}
+    assert set(commands) == {"similar", "cluster", "library", "forget", "settings", "help"}
     similar = commands["similar"]
     assert [option.name for option in similar.parameters] == ["clip", "count", "by"]
     assert {choice.name: choice.value for choice in similar.parameters[2].choices} == CHOICES
