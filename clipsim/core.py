@@ -14,10 +14,12 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 from clipsim import overview, sources
+from clipsim.communities import Communities
 from clipsim.discovery import Discovery
 from clipsim.encoders import PRESETS, Preset
 from clipsim.engine import Engine, TrainReport
@@ -50,6 +52,7 @@ from clipsim.model import (
     Modality,
     Pair,
     Playlist,
+    Post,
     Progress,
     Search,
     Stage,
@@ -95,6 +98,7 @@ class ClipSim:
         self._library = library
         self._jobs = Jobs(library)
         self._engine = Engine(settings, preset, library)
+        self._communities = Communities(library, self._engine)
         self._workers = pool
         self._borrowed = pool is not None
         self._intake = Intake(settings, preset, library, self._pool)
@@ -136,6 +140,7 @@ class ClipSim:
             library = await asyncio.to_thread(Library.open, settings, preset, reencode=any_encoders)
             sim = cls(settings, preset, library, pool)
             try:
+                await sim._thread(sim._communities.agree)
                 yield sim
             finally:
                 await sim._close()
@@ -206,6 +211,7 @@ class ClipSim:
             self._intake.add(found, said, community=community, added_by=added_by, progress=progress, glimpse=glimpse)
         )
         await self._thread(self._engine.absorb, clip.id, community, status == "added" or said != About())
+        await self._thread(self._communities.joined, clip.id, community)
         self._train_if_due()
         return clip, status
 
@@ -233,10 +239,16 @@ class ClipSim:
         """
         status: Status = "known"
         try:
-            clip = await self.find(str(source), community=community)
+            clip = await self._thread(self._find, str(source), community)
         except UnknownClip:
             ask = functools.partial(
-                self._preview, k=k, by=by, method=method, weights=weights, diversity=diversity, community=community
+                self._preview,
+                k=k,
+                by=by,
+                method=method,
+                weights=weights,
+                diversity=diversity,
+                community=self._view(community),
             )
             showing: set[asyncio.Task[None]] = set()
 
@@ -339,12 +351,12 @@ class ClipSim:
         """
         if not await self.count(community=community):
             raise EmptyLibrary("There are no clips to group yet.")
-        return await self._thread(self._engine.groups.clustering, n, community)
+        return await self._thread(self._engine.groups.clustering, n, self._view(community))
 
     async def cluster_of(self, clip: str | Clip, *, community: str = HOME) -> Cluster | None:
         """The cluster that a clip belongs to, with its members; None in a library too small for any."""
         found = await self._clip(clip, community)
-        return await self._thread(self._engine.groups.cluster_of, found.id, community)
+        return await self._thread(self._engine.groups.cluster_of, found.id, self._view(community))
 
     async def find(self, text: str, *, community: str = HOME) -> Clip:
         """The clip of the community that an id, a link, a path or a title (typos forgiven) names.
@@ -352,21 +364,21 @@ class ClipSim:
         Raises:
             UnknownClip: it has none.
         """
-        return await self._thread(self._find, text, community)
+        return await self._thread(self._find, text, self._view(community))
 
     async def complete(self, text: str, *, community: str = HOME, limit: int = 25) -> list[Clip]:
         """The clips that someone who typed this may mean, best first; the newest where nothing was typed."""
         if not text.strip():
             return await self.clips(community=community, limit=limit)
-        return await self._thread(self._library.search_title, text, community, limit)
+        return await self._thread(self._library.search_title, text, self._view(community), limit)
 
     async def clips(self, *, community: str = HOME, limit: int | None = None) -> list[Clip]:
         """The community's clips, newest first."""
-        return await self._thread(self._library.clips, community, limit)
+        return await self._thread(self._library.clips, self._view(community), limit)
 
     async def count(self, *, community: str = HOME) -> int:
         """How many clips the community has."""
-        return await self._thread(self._library.count, community)
+        return await self._thread(self._library.count, self._view(community))
 
     async def status(self) -> JSON:
         """How the library is doing: clips, the method that answers, the index, the jobs. For health checks."""
@@ -518,6 +530,7 @@ class ClipSim:
             UnknownClip: the community does not have both clips.
             InvalidSetting: the result is the query itself, or a value is none that can be kept.
         """
+        community = self._view(community)
         asked, found = [await self._clip(clip, community) for clip in (query, result)]
         if up is None:
             await self._thread(self._engine.votes.withdraw, community, voter, asked.id, found.id)
@@ -530,7 +543,7 @@ class ClipSim:
     async def votes(self, query: str | Clip, *, voter: str | None = None, community: str = HOME) -> dict[str, Vote]:
         """The votes on a clip's results, by the result's id: one voter's, or (None) the newest on each."""
         asked = await self._clip(query, community)
-        return await self._thread(self._engine.votes.of, asked.id, community, voter)
+        return await self._thread(self._engine.votes.of, asked.id, self._view(community), voter)
 
     async def tune(self, community: str = HOME, *, dry_run: bool = False, reset: bool = False) -> Tuning:
         """Learn from a community's votes what each modality counts for in it, and keep that if it holds.
@@ -540,6 +553,7 @@ class ClipSim:
         Raises:
             NotTrained: the method `standard`, whose weights they are, is not trained. EmptyLibrary: there are no clips.
         """
+        community = self._view(community)
         if reset:
             return await self._thread(self._engine.tuner.reset, community)
         return await self._thread(self._engine.tune, community, dry_run)
@@ -590,8 +604,9 @@ class ClipSim:
         Raises:
             UnknownClip: the community has no such clip.
         """
-        found = await self._clip(clip, community)
+        found = clip if isinstance(clip, Clip) else await self._thread(self._find, clip, community)
         await self._thread(self._engine.remove, found.id, community)
+        await self._thread(self._communities.parted, community)
         return found
 
     async def backup(self, file: str | Path) -> int:
@@ -609,7 +624,7 @@ class ClipSim:
         """
         if not await self.count(community=community):
             raise EmptyLibrary("There are no clips to draw yet.")
-        return await self._thread(self._engine.map, Path(file), community, highlight)
+        return await self._thread(self._engine.map, Path(file), self._view(community), highlight)
 
     async def evaluate(
         self,
@@ -648,7 +663,9 @@ class ClipSim:
                 progress(what, done, of)
 
         told("reading", 0, 1)
-        pool = await self._thread(functools.partial(pools.gather, self._library, community, votes=label == "feedback"))
+        pool = await self._thread(
+            functools.partial(pools.gather, self._library, self._view(community), votes=label == "feedback")
+        )
         await self._thread(judgements.judge, pool, label, exclude)  # says at once what is wrong
         evaluation.named(pool, methods)
         if copies:
@@ -670,6 +687,63 @@ class ClipSim:
         """Load the encoders now instead of with the first clip, and keep a process ready to fetch it."""
         self._intake.standby.keep()
         await self._pool().warm()
+
+    # Communities
+
+    async def preferences(self) -> dict[str, JSON]:
+        """What each community has chosen, by its name; `shared` says whether it shares its clips."""
+        return await self._thread(self._communities.preferences)
+
+    async def set_preferences(self, community: str, given: JSON) -> None:
+        """Keep what a community has chosen: anything JSON can say."""
+        await self._thread(self._communities.set_preferences, community, given)
+
+    async def share(self, community: str, shared: bool) -> None:
+        """Let a community share its clips with all others that do, and see theirs; or no longer.
+
+        Raises:
+            InvalidSetting: it is HOME.
+        """
+        await self._thread(self._communities.share, community, shared)
+
+    async def post(self, clip: str | Clip, *, community: str = HOME) -> Post | None:
+        """When a clip (or its id) was first posted in a community, by whom and where; None where it was not."""
+        clip_id = clip.id if isinstance(clip, Clip) else clip
+        return await self._thread(self._communities.post, clip_id, community)
+
+    async def set_place(self, clip: Clip, place: JSON, *, community: str) -> None:
+        """Note where a clip was first posted (the adapter's own words), unless that is known."""
+        await self._thread(self._communities.set_place, clip.id, community, place)
+
+    async def belongings(self, user: str, *, community: str | None = None) -> dict[str, int]:
+        """How many `clips`, `votes` and links `waiting` there are of somebody, in a community or (None) in all."""
+        where = None if community is None else {community, self._view(community)}
+        return await self._thread(self._communities.counts, user, where)
+
+    async def forget_user(self, user: str, *, community: str | None = None) -> dict[str, int]:
+        """Forget what somebody added and voted, in a community or (None) in all; returns how much, as `belongings`."""
+        where = None if community is None else {community, self._view(community)}
+        return await self._thread(self._communities.forget_user, user, where)
+
+    async def known_communities(self) -> list[str]:
+        """Every community that anything is kept of, besides HOME."""
+        return await self._thread(self._communities.known)
+
+    async def leave(self, community: str) -> None:
+        """Note that a community is gone now, unless that is noted; it is forgotten by `forget_community`, later."""
+        await self._thread(self._communities.leave, community)
+
+    async def come_back(self, community: str) -> bool:
+        """Note that a community is there again; False where it was not gone."""
+        return await self._thread(self._communities.come_back, community)
+
+    async def gone_communities(self) -> dict[str, datetime]:
+        """The communities that are gone, and since when."""
+        return await self._thread(self._communities.gone)
+
+    async def forget_community(self, community: str) -> int:
+        """Forget a community and everything kept of it; returns how many clips it had. Raises InvalidSetting: HOME."""
+        return await self._thread(self._communities.forget_community, community)
 
     # Jobs: what was accepted is not lost
 
@@ -723,6 +797,18 @@ class ClipSim:
         await self._thread(self._jobs.done, job_id, found.query.id)
         return found
 
+    async def drop_job(self, job_id: int, community: str = HOME) -> None:
+        """Forget a job."""
+        await self._thread(self._jobs.drop, job_id)
+
+    async def jobs_answering(self, name: str, value: int) -> list[Job]:
+        """The jobs whose `reply` has this value by this name, oldest first, whatever has become of them."""
+        return await self._thread(self._jobs.answering, name, value)
+
+    async def recent_jobs(self, community: str, since: datetime) -> list[Job]:
+        """The links that a community had accepted since then, oldest first, whatever has become of them."""
+        return await self._thread(self._jobs.since, community, since)
+
     async def pending(self) -> list[Job]:
         """At start-up: the jobs that a former process did not finish, queued again, oldest first."""
         return await self._thread(self._jobs.resume)
@@ -733,6 +819,10 @@ class ClipSim:
         if self._workers is None:
             self._workers = open_pool(self.settings, self.preset)
         return self._workers
+
+    def _view(self, community: str) -> str:
+        """Whose clips a community sees: every method that reads asks this (see `clipsim.communities`)."""
+        return self._communities.view(community)
 
     async def _clip(self, clip: str | Clip, community: str) -> Clip:
         return clip if isinstance(clip, Clip) else await self.find(clip, community=community)
@@ -768,7 +858,8 @@ class ClipSim:
         weights: Mapping[Modality, float] | None,
         diversity: float,
     ) -> Answer:
-        return await self._thread(self._engine.query, clip, k, by, method, community, status, weights, diversity)
+        view = self._view(community)
+        return await self._thread(self._engine.query, clip, k, by, method, view, status, weights, diversity)
 
     async def _preview(self, media: Media, features: Features, early: Early, *, by: By, **asked: Any) -> None:
         """Tell the answer from what is known of a clip so far, where there is one."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from clipsim.model import (
     EMBEDDING_SIZE,
     HOME,
     JSON,
+    SHARED,
     Answer,
     By,
     Clip,
@@ -239,6 +240,26 @@ class Engine:
             for saved in self._library.fusions():
                 for name in (HOME, *seen_by) if gone else (community,):
                     self.index.delete(self.index.name(saved.id, name), [clip_id])
+
+    def show(self, community: str, ids: Sequence[str]) -> None:
+        """After the library let a community see clips that it has: put them into the community's collections."""
+        with self._lock:
+            for saved in self._library.fusions():
+                if saved.active:
+                    self.index.upsert(self.index.name(saved.id, community), self._library.vectors(saved.id, ids))
+
+    def hide(self, communities: Sequence[str], ids: Collection[str], gone: Collection[str]) -> None:
+        """After clips left these communities, and (`gone`) the library: take them out of the collections."""
+        with self._lock:
+            for saved in self._library.fusions():
+                names = {community: self.index.name(saved.id, community) for community in (*communities, HOME, SHARED)}
+                for community in communities:
+                    if not self._library.count(community):
+                        self.index.drop(names[community])
+                    elif ids:
+                        self.index.delete(names[community], list(ids))
+                for community in (HOME, SHARED) if gone else ():
+                    self.index.delete(names[community], list(gone))
 
     # Training
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Modality = Literal["audio", "video", "lyrics"]
+JSON = dict[str, Any]
 By = Literal["all", "audio", "video", "lyrics"]
 Method = Literal["standard", "joint", "paper", "pca", "raw"]
 Stage = Literal["fetching", "listening", "reading", "watching", "comparing"]  # in this order
@@ -21,6 +22,9 @@ MODALITIES: tuple[Modality, ...] = ("audio", "video", "lyrics")
 METHODS: tuple[Method, ...] = ("standard", "joint", "paper", "pca", "raw")
 EMBEDDING_SIZE = 256
 HOME = "home"  # the community of the command line and the web page: it sees every clip of the library
+SHARED = (
+    "shared"  # what the communities have in common that share their clips: each of these sees it instead of its own
+)
 
 Vector = NDArray[np.float32]  # shape (n,)
 Matrix = NDArray[np.float32]  # shape (clips, n)
@@ -279,6 +283,15 @@ class Vote:
 
 
 @dataclass(frozen=True, slots=True)
+class Post:
+    """When a clip was first posted in a community, by whom, and where (`place`: the adapter's own, where it said)."""
+
+    by: str | None
+    at: datetime
+    place: JSON | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """One line of `clipsim doctor`: what was looked at, whether it is well, and what to do if not."""
 
@@ -286,6 +299,3 @@ class Health:
     ok: bool
     detail: str
     mend: str = ""
-
-
-JSON = dict[str, Any]

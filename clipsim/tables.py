@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-HEAD = "0003"  # revision of the newest migration; a test keeps it equal
+HEAD = "0004"  # revision of the newest migration; a test keeps it equal
 
 
 class UTCDateTime(sa.types.TypeDecorator[datetime]):
@@ -120,6 +120,16 @@ memberships = sa.Table(
     _clip_id(primary_key=True, index=True),
     sa.Column("added_by", sa.String(128)),
     sa.Column("added_at", UTCDateTime, nullable=False),
+    sa.Column("place", sa.JSON(none_as_null=True)),  # of the first post: the adapter's own
+)
+
+communities = sa.Table(
+    "communities",  # what each has chosen; one without a row has chosen nothing
+    metadata,
+    sa.Column("community", sa.String(128), primary_key=True),
+    sa.Column("preferences", sa.JSON, nullable=False),  # the adapter's own
+    sa.Column("shared", sa.Boolean, nullable=False),  # its clips are in `SHARED`, and it sees all that are
+    sa.Column("left_at", UTCDateTime),  # it is gone, and is forgotten some time after this
 )
 
 fusions = sa.Table(

@@ -14,8 +14,8 @@ import pytest
 import pytest_asyncio
 import yarl
 
-from bot import text
 from bot.client import Bot
+from bot.text import ENGLISH as text
 from clipsim import ClipSim, settings
 from tests.doubles.discord import FakeDiscord
 from tests.doubles.encoders import SMALL
