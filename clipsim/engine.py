@@ -411,6 +411,8 @@ class Engine:
             seeds = [(clip, self._stranger(ready.fusion, features)) for clip, features in asked_for]
             try:
                 near = self._near(ready, seeds, by, used, community)
+                several = len(seeds) > 1 and k > 0
+                clips = retrieval.read_ahead(self._library, near, retrieval.pool(k, diversity)) if several else None
                 found = [
                     retrieval.search(
                         self._library,
@@ -426,6 +428,7 @@ class Engine:
                         diversity=diversity,
                         stranger=stranger,
                         near=compared,
+                        clips=clips,
                     )
                     for (clip, stranger), compared in zip(seeds, near, strict=True)
                 ]

@@ -30,7 +30,7 @@ GROWTH = 4  # times as many at each further fetch
 MOST = 3200  # candidates fetched for the sake of exactness alone; to fill a list, as many as there are
 ROUNDING = 2.0**-24  # of float32: what a sum of products that add up to 1 at most may be off by, for each of them …
 SLACK = 5e-6  # … and what the probe, the lengths and the quotient may add
-PAGE = 20  # candidates whose metadata is read at once
+PAGE, PAGE_MOST = 10, 100  # candidates whose metadata is read at once: two for each result, within these
 POOL = 5  # candidates for each result, where they are to differ from each other …
 POOL_LEAST = 25  # … and at least so many
 SAME_SECONDS, SAME_SHARE = 3.0, 0.02  # durations that differ by less than either belong to one recording, perhaps
@@ -124,6 +124,7 @@ def search(
     diversity: float = 0.0,
     stranger: Stranger | None = None,
     near: Near | None = None,
+    clips: Mapping[str, Clip] | None = None,
 ) -> list[Found]:
     """The `k` clips most similar to a clip of the library, best first; fewer if the community has no more.
 
@@ -132,7 +133,7 @@ def search(
     artist are not limited). With `diversity` above 0, up to 1, the results are chosen among five times as many so that
     they differ from each other too (`clipsim.diversity`), and are in that order; their similarities stay what they are.
     A seed that the library does not have is a `stranger`, which says what is known of it. `near` has all embeddings in
-    memory and stands in for the index.
+    memory and stands in for the index. `clips` are some that were read already.
 
     Raises:
         MissingModality: the seed does not have what is asked for.
@@ -142,7 +143,7 @@ def search(
     varied.check(diversity)
     if k < 1:
         return []
-    asked, k = k, max(POOL_LEAST, POOL * k) if diversity else k
+    asked, k = k, pool(k, diversity)
     if near is not None:
         rounds = near.rounds(k)
     elif separable(fusion, by, weights):
@@ -154,7 +155,7 @@ def search(
     else:
         rounds = iter([_Round(_scanned(library, fusion, seed, by, weights, community, stranger), None)])
     chosen: list[tuple[Clip, Scored]] = []
-    picker = _Picker(library, seed, k, per_artist, stranger)
+    picker = _Picker(library, seed, k, per_artist, stranger, clips or {})
     for candidates in rounds:
         chosen = picker.pick(candidates.ranked)
         enough = len(chosen) == k
@@ -174,6 +175,16 @@ def search(
     ]
 
 
+def pool(k: int, diversity: float) -> int:
+    """How many are found, for `k` to be chosen among them."""
+    return max(POOL_LEAST, POOL * k) if diversity else k
+
+
+def page(k: int) -> int:
+    """How many candidates' metadata is read at once."""
+    return min(PAGE_MOST, max(PAGE, 2 * k))
+
+
 class Near:
     """A comparison with all clips of a community that are in memory."""
 
@@ -182,6 +193,7 @@ class Near:
         self._view = view
         self._comparison = comparison
         self._rates = rates
+        self._ranked: dict[int, _Round] = {}  # the last round, by how many were wanted
         self._off = view.held.matrix.shape[1] * ROUNDING + SLACK  # what a rate may be off by
 
     def vectors(self, ids: Sequence[str]) -> dict[str, Vector]:
@@ -190,19 +202,24 @@ class Near:
 
     def rounds(self, k: int) -> Iterator[_Round]:
         """More and more candidates, until all are ranked. Their similarities are exact; which they are, is too."""
-        count, total = max(LEAST, 10 * k), len(self._rates)
+        count = max(LEAST, 10 * k)
         while True:
-            least = np.float32(-np.inf)
-            if count < total:
-                least = np.partition(self._rates, total - count)[total - count]
-            # Whatever may be as similar as the last of them is ranked with them.
-            near = np.flatnonzero(self._rates > least - 2 * self._off)
-            ranked = self._comparison.scored(*self._view.pick(near))
-            if least == -np.inf:
-                yield _Round(ranked, None)
+            if count not in self._ranked:
+                self._ranked = {count: self._round(count)}
+            yield self._ranked[count]
+            if self._ranked[count].horizon is None:
                 return
-            yield _Round(ranked, float(least) - self._off)
             count *= GROWTH
+
+    def _round(self, count: int) -> _Round:
+        total = len(self._rates)
+        least = np.float32(-np.inf)
+        if count < total:
+            least = np.partition(self._rates, total - count)[total - count]
+        # Whatever may be as similar as the last of them is ranked with them.
+        near = np.flatnonzero(self._rates > least - 2 * self._off)
+        ranked = self._comparison.scored(*self._view.pick(near))
+        return _Round(ranked, None if least == -np.inf else float(least) - self._off)
 
 
 def compare(
@@ -223,6 +240,12 @@ def compare(
         embedded = {} if own is None else {seed.id: own}
         comparisons.append(Comparison(_placed(embedded, seed, stranger), fusion, by, weights))
     return [Near(view, *pair) for pair in zip(comparisons, view.rates(comparisons), strict=True)]
+
+
+def read_ahead(library: Store, near: Sequence[Near | None], k: int) -> dict[str, Clip]:
+    """The clips that several searches will look at first, read at once."""
+    firsts = [next(each.rounds(k)).ranked[: page(k)] for each in near if each is not None]
+    return library.get_many(list({one.id for ranked in firsts for one in ranked}))
 
 
 def _placed(embedded: Mapping[str, Vector], seed: Clip, stranger: Stranger | None) -> Vector:
@@ -368,12 +391,20 @@ def _modal(library: Store, fusion: Fusion, ids: Sequence[str]) -> dict[str, dict
 class _Picker:
     """Takes results off a ranked list. Reads metadata and fingerprints only of those that come into question."""
 
-    def __init__(self, library: Store, seed: Clip, k: int, per_artist: int, stranger: Stranger | None) -> None:
+    def __init__(
+        self,
+        library: Store,
+        seed: Clip,
+        k: int,
+        per_artist: int,
+        stranger: Stranger | None,
+        clips: Mapping[str, Clip],
+    ) -> None:
         self._library = library
         self._seed = seed
         self._k = k
         self._per_artist = per_artist
-        self._clips: dict[str, Clip] = {}
+        self._clips: dict[str, Clip] = dict(clips)
         self._prints: dict[str, NDArray[np.uint32] | None] = {}
         if stranger is not None:
             self._prints[seed.id] = stranger.features.fingerprint
@@ -397,11 +428,13 @@ class _Picker:
         return chosen
 
     def _read(self, ranked: Sequence[Scored]) -> Iterator[tuple[Clip, Scored]]:
-        for start in range(0, len(ranked), PAGE):
-            page = ranked[start : start + PAGE]
-            unread = [one.id for one in page if one.id not in self._clips]
-            self._clips.update(self._library.get_many(unread))
-            yield from ((self._clips[one.id], one) for one in page if one.id in self._clips)
+        size = page(self._k)
+        for start in range(0, len(ranked), size):
+            some = ranked[start : start + size]
+            unread = [one.id for one in some if one.id not in self._clips]
+            if unread:
+                self._clips.update(self._library.get_many(unread))
+            yield from ((self._clips[one.id], one) for one in some if one.id in self._clips)
 
     def _same(self, one: Clip, other: Clip) -> bool:
         if one.id == other.id:

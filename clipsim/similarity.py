@@ -8,10 +8,12 @@ as zero, and other weights, or one modality alone, need no other index.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite, isnan
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from clipsim.errors import InvalidSetting, MissingModality
 from clipsim.model import By, Matrix, Method, Modality, Vector
 
+_limiting = threading.Lock()
 TINY = 1e-6  # a block shorter than this is a missing modality
 
 
@@ -223,7 +226,7 @@ def rates(comparisons: Sequence[Comparison], held: Held) -> list[NDArray[np.floa
     together = [number for number, each in enumerate(comparisons) if each.single]
     if len(together) < 2:
         return [each.rates(held) for each in comparisons]
-    inner = np.stack([comparisons[number].probe for number in together]) @ held.matrix.T
+    inner = _product(np.stack([comparisons[number].probe for number in together]), held.matrix)
     shared = dict(zip(together, inner, strict=True))
     return [each.rates(held, shared.get(number)) for number, each in enumerate(comparisons)]
 
@@ -235,6 +238,20 @@ def multiply(matrix: Matrix, vector: Vector) -> NDArray[np.float32]:
     as long, and alone it is less than twice as quick, since memory is what limits it (docs/performance.md).
     """
     return np.einsum("ij,j->i", matrix, vector)
+
+
+def _product(queries: Matrix, matrix: Matrix) -> NDArray[np.float32]:
+    """`queries @ matrix.T`, float32 (queries, rows), by one core for the same reason."""
+    # How many threads BLAS uses is said for the whole process, and must be as it was afterwards.
+    with _limiting, _blas().limit(limits=1, user_api="blas"):
+        return queries @ matrix.T
+
+
+@lru_cache(maxsize=1)
+def _blas() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _or_nothing(above: NDArray[np.float32], below: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -224,6 +224,15 @@ async def test_neighbours_are_of_the_same_kind(filled: ClipSim) -> None:
     assert found.cluster is not None and found.cluster.label
 
 
+async def test_several_questions_at_once_are_each_alone(filled: ClipSim) -> None:
+    titles = ["Song 1", "Song 4", "Quick Band 7 Song 7"]
+    together = await filled.query_many(titles, 3, weights={"audio": 2.0})
+    assert together == [await filled.query(title, 3, weights={"audio": 2.0}) for title in titles]
+    assert await filled.query_many([]) == []
+    with pytest.raises(UnknownClip):
+        await filled.query_many(["Song 1", "zzzzzz qqqqqq"])
+
+
 async def test_by_one_modality(filled: ClipSim) -> None:
     read = await filled.similar("Song 1", k=9, by="lyrics")
     assert {match.clip.title for match in read} == {"Song 3", "Song 5", "Song 7", "Song 9"}  # those with words
