@@ -158,6 +158,8 @@ def _by_torch(
     kind = torch.bfloat16 if cpu and (has_bfloat16() if bfloat16 is None else bfloat16) else torch.float32
     # channels last: the layout oneDNN and cuDNN compute in; without it each layer converts there and back
     ready = network.to(where, kind, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    if kind != torch.float32:
+        _whole_logits(ready)
 
     def run(rows: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
         answers: NDArray[np.float32] = ready(given(rows, where).to(kind)).float().cpu().numpy()
@@ -169,6 +171,15 @@ def _by_torch(
             return [logits for found in in_batches(rows, 1 if cpu else batch, run) for logits in found]
 
     return answer
+
+
+def _whole_logits(network: nn.Module) -> None:
+    """Let the last layer compute in single precision: 8 bits of a logit would be few."""
+    from torch import nn
+
+    for module in network.modules():
+        if isinstance(module, nn.Linear):
+            module.float().register_forward_pre_hook(lambda _, given: tuple(x.float() for x in given))
 
 
 def load_i3d() -> I3DEncoder:
