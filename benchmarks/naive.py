@@ -231,24 +231,20 @@ def r3d_logits(network: torch.nn.Module, transform: Any, path: Path | str, spec:
 # Words
 
 
-def text_vector(network: Any, tokenizer: Any, text: str, tokens: int) -> NDArray[np.float32]:
-    """The mean of a text's last hidden states, read in overlapping windows of at most `tokens`: float32 (size,).
-
-    Where a text takes more than one window, none crosses its middle, and the special tokens do not count.
-    """
-    ids = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
-    parts = halves(text)
-    if len(ids) <= tokens - 2 or parts is None:
-        return _read(network, tokenizer, [ids], tokens)
-    return _read(
-        network, tokenizer, [tokenizer(part, add_special_tokens=False, verbose=False)["input_ids"] for part in parts],
-        tokens,
-    )
-
-
 def text_vectors(network: Any, tokenizer: Any, text: str, tokens: int) -> list[NDArray[np.float32]]:
-    """The vector of a text, and those of its halves, each read on its own."""
-    return [text_vector(network, tokenizer, part, tokens) for part in (text, *(halves(text) or ()))]
+    """The mean of a text's last hidden states, and those of its halves, each read on its own: float32 (size,).
+
+    What is longer than `tokens` is read in windows that overlap, and a text whose halves are read never across its
+    middle. In one window the special tokens count, in several they do not.
+    """
+
+    def ids(of: str) -> list[int]:
+        found: list[int] = tokenizer(of, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+        return found
+
+    parts = [ids(part) for part in halves(text) or ()]
+    whole = [ids(text)] if len(ids(text)) <= tokens - 2 or not parts else parts
+    return [_read(network, tokenizer, each, tokens) for each in (whole, *([part] for part in parts))]
 
 
 def _read(network: Any, tokenizer: Any, parts: list[list[int]], tokens: int) -> NDArray[np.float32]:

@@ -416,7 +416,7 @@ class _Scaler:
         scaled = self.to_size.reformat(
             frame, width=self.width, height=self.height, format="yuv420p", interpolation="BILINEAR"
         )
-        plane = self.to_rgb.reformat(scaled, format="rgb24").planes[0]
+        plane: Any = self.to_rgb.reformat(scaled, format="rgb24").planes[0]
         pixels = np.frombuffer(plane, np.uint8).reshape(self.height, plane.line_size)[:, : 3 * self.width]
         return pixels.reshape(self.height, self.width, 3)[self.rows, self.columns]
 

@@ -22,7 +22,7 @@ Map = Callable[[Tensor], Tensor]
 def linear(weight: Tensor, bias: Tensor | None, *, gelu: bool = False) -> Map:
     """x ↦ x·weightᵀ + bias over the last axis, and the exact GELU after it if asked."""
     if weight.device.type == "cpu" and weight.dtype == torch.float32 and _has_onednn():
-        after = ("gelu", [], "none") if gelu else ("none", [], "")
+        after: tuple[str, list[Any], str] = ("gelu", [], "none") if gelu else ("none", [], "")
         packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), ROWS)
         return lambda x: torch.ops.mkldnn._linear_pointwise(x, packed, bias, *after)
     if gelu:

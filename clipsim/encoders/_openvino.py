@@ -51,9 +51,7 @@ class Network:
         return found
 
 
-def network(
-    name: str, build: Callable[[], Any], *, of: Path | None = None, bfloat16: bool | None = None
-) -> Network:
+def network(name: str, build: Callable[[], Any], *, of: Path | None = None, bfloat16: bool | None = None) -> Network:
     """A network ready to run, by all threads of this process.
 
     `build` returns the `openvino.Model` with the weights that are in the file `of`. It is not called where the cache

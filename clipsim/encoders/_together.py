@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from clipsim.encoders import Encoded
 from clipsim.encoders._device import threads
@@ -12,24 +12,23 @@ from clipsim.errors import ClipSimError
 
 Input = TypeVar("Input")
 Plan = TypeVar("Plan")
-Row = TypeVar("Row")
 Answer = TypeVar("Answer")
 
 
 def together(
     inputs: Sequence[Input],
-    split: Callable[[Input], tuple[Sequence[Row], Plan]],
-    run: Callable[[list[Row]], Sequence[Answer]],
-    join: Callable[[Plan, Sequence[Answer]], Encoded],
+    split: Callable[[Input], tuple[Any, Plan]],
+    run: Callable[[list[Any]], Any],
+    join: Callable[[Plan, Any], Encoded],
 ) -> list[Encoded | ClipSimError]:
     """Encode several inputs: each is split into rows, all rows go through the network, each input joins its answers.
 
-    `split` also says what `join` must know, and runs in threads. A `ClipSimError` that `split` or `join` raises takes
-    the place of its input.
+    Rows and answers are sequences (lists, arrays) with one answer for each row. `split` also says what `join` must
+    know, and runs in threads. A `ClipSimError` that `split` or `join` raises takes the place of its input.
     """
     parts = _each(lambda given: _caught(lambda: split(given)), inputs)
     rows = [row for part in parts if not isinstance(part, ClipSimError) for row in part[0]]
-    answers = run(rows) if rows else []
+    answers: Any = run(rows) if rows else []
     found: list[Encoded | ClipSimError] = []
     at = 0
     for part in parts:

@@ -91,9 +91,9 @@ class ClapEncoder:
         return [
             np.asarray(features, np.float32)
             for piece in self._pieces(waveform)
-            for features in self._extractor(
-                [piece], truncation="rand_trunc", sampling_rate=rate, return_tensors="np"
-            )["input_features"]
+            for features in self._extractor([piece], truncation="rand_trunc", sampling_rate=rate, return_tensors="np")[
+                "input_features"
+            ]
         ]
 
     def _answers(self, inputs: Sequence[NDArray[np.float32]]) -> Matrix:

@@ -174,12 +174,12 @@ class MusicnnEncoder:
         """Tag probabilities (patches, 50), and penultimate layer and filters (patches, 953), of every 3 s."""
         return _divided(self._answers(log_mel_patches(waveform)))
 
-    def _answers(self, patches: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def _answers(self, patches: Any) -> NDArray[np.float32]:
         """Probabilities and layers of each patch side by side, float32, shape (patches, 50 + 953)."""
         with inference(self.device):
             return np.concatenate(in_batches(patches, BATCH if self.device.type == "cpu" else BATCH_CUDA, self._run))
 
-    def _run(self, patches: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def _run(self, patches: Any) -> NDArray[np.float32]:
         logits, layers = self.network(torch.from_numpy(np.stack(list(patches))).to(self.device))
         answers: NDArray[np.float32] = torch.cat((logits.float().sigmoid(), layers.float()), 1).cpu().numpy()
         return answers

@@ -116,7 +116,9 @@ class R3DEncoder(_VideoEncoder):
         """Each window as torchvision's transforms leave it: float32, shape (3, frames, 112, 112)."""
         import torch
 
-        frames = torch.from_numpy(_checked(windows, self.window)).permute(0, 1, 4, 2, 3)  # torchvision wants (…, 3, height, width)
+        frames = torch.from_numpy(_checked(windows, self.window)).permute(
+            0, 1, 4, 2, 3
+        )  # torchvision wants (…, 3, height, width)
         with torch.inference_mode():
             return [self._transform(window).numpy() for window in frames]
 

@@ -98,7 +98,9 @@ def test_from_file_to_logits_is_the_plain_way(route: str, testdata: Path, plain:
         assert np.array_equal(found.argmax(1), expected.argmax(1))
 
 
-def test_r3d_is_torchvisions_network_and_transforms(route: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_r3d_is_torchvisions_network_and_transforms(
+    route: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     models = torchvision().models.video
     torch.manual_seed(1)
     network = models.r3d_18().eval()
