@@ -31,7 +31,6 @@ NOT_IMPORTED = {
     "deno": "a program that yt-dlp starts",
     "safetensors": "transformers reads weights with it",
     "psycopg": "SQLAlchemy imports it when CLIPSIM_DATABASE names it",
-    "openvino": "an extra for a faster video encoder, which nothing uses yet",
 }
 HEAVY = {"torch", "torchvision", "transformers", "chromadb", "librosa", "numba", "sklearn", "matplotlib", "scipy", "av"}
 
