@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -94,6 +95,7 @@ def naive() -> Callable[[], object]:
     from benchmarks import naive_script as plain
 
     served = youtube()
+    sys.path.insert(0, os.environ["PYTHONPATH"].split(os.pathsep)[0])  # yt-dlp runs in this process here
     models = plain.models()
     rows = np.array([np.concatenate([_made_up(n).vectors[p.encoder] for p in PRESET.parts]) for n in range(LIBRARY)])
 
