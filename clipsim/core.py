@@ -18,8 +18,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
-from clipsim import sources
+from clipsim import overview, sources
 from clipsim.communities import Communities
+from clipsim.discovery import Discovery
 from clipsim.encoders import PRESETS, Preset
 from clipsim.engine import Engine, TrainReport
 from clipsim.errors import (
@@ -42,20 +43,28 @@ from clipsim.model import (
     Clip,
     Cluster,
     Clustering,
+    Contributor,
     Features,
     Lyrics,
     Match,
     Media,
     Method,
     Modality,
+    Pair,
+    Playlist,
     Post,
     Progress,
+    Search,
     Stage,
+    Surprise,
     Vector,
     Vote,
 )
 from clipsim.owner import Owner
+from clipsim.reader import Reader
+from clipsim.search import Searcher, asked
 from clipsim.settings import Settings, load
+from clipsim.space import Neighbours, Space
 from clipsim.tuning import Tuning
 from clipsim.workers import Pool, open_pool
 
@@ -93,6 +102,9 @@ class ClipSim:
         self._workers = pool
         self._borrowed = pool is not None
         self._intake = Intake(settings, preset, library, self._pool)
+        self._discovery = Discovery(settings, library, self._engine)
+        self._searcher = Searcher(preset, library)
+        self._reader = Reader(settings, preset, self._pool)
         self._training: asyncio.Task[None] | None = None
         self._tuning: dict[str, asyncio.Task[None]] = {}  # by community
 
@@ -141,6 +153,9 @@ class ClipSim:
             await asyncio.wait([self._training])
         if self._tuning:
             await asyncio.wait(self._tuning.values())
+        await self._reader.close()
+        with suppress(ClipSimError):
+            await self._thread(self._discovery.history.flush)
         if self._workers is not None and not self._borrowed:
             await self._workers.close()
         await self._intake.standby.close()
@@ -197,7 +212,7 @@ class ClipSim:
         )
         await self._thread(self._engine.absorb, clip.id, community, status == "added" or said != About())
         await self._thread(self._communities.joined, clip.id, community)
-        self._train_if_due()
+        self._train_if_due(community)
         return clip, status
 
     async def answer(
@@ -312,6 +327,27 @@ class ClipSim:
         found = await self.query(clip, k, by, method, weights=weights, diversity=diversity, community=community)
         return list(found.results)
 
+    async def query_many(
+        self,
+        clips: Sequence[str | Clip],
+        k: int = 5,
+        by: By = "all",
+        method: Method | None = None,
+        *,
+        weights: Mapping[Modality, float] | None = None,
+        diversity: float = 0.0,
+        community: str = HOME,
+    ) -> list[Answer]:
+        """`query` for each of several clips, in their order: compared with the library all at once, which is quicker.
+
+        Raises:
+            ClipSimError: as `query`, should one of them not be answered.
+        """
+        found = [await self._clip(clip, community) for clip in clips]
+        return await self._thread(
+            self._engine.query_many, found, k, by, method, community, weights=weights, diversity=diversity
+        )
+
     async def embedding(self, clip: str | Clip) -> Vector:
         """The clip's embedding: float32, shape (256,), unit length.
 
@@ -373,6 +409,124 @@ class ClipSim:
             "jobs": await self._thread(self._jobs.counts),
             "training": self._training is not None and not self._training.done(),
         }
+
+    # What to play
+
+    async def playlist(
+        self, clips: str | Clip | Sequence[str | Clip], k: int = 10, *, place: str | None = None, community: str = HOME
+    ) -> Playlist:
+        """Clips around one or several, in an order in which each is like the one before.
+
+        It begins with the first of those named, and has them all. No song comes twice; of one artist there are
+        `settings.per_artist` at most, or every fifth, while there are others near; and none comes after another of
+        theirs where that can be avoided.
+
+        Args:
+            clips: one clip or several (25 at most): each an id, a link, a path, a title, or the clip itself.
+            k: how many in all, 200 at most.
+            place: where it is played, such as a channel's id: what its last five playlists had is left out while there
+                are other clips, and this one is remembered.
+            community: whose clips.
+
+        Raises:
+            UnknownClip: the community has no such clip. InvalidSetting: none or too many are named.
+            NotTrained: a clip has no features. EmptyLibrary.
+        """
+        seeds = await self._clips(clips, community)
+        return await self._thread(self._discovery.playlist, seeds, k, place, community)
+
+    async def path(self, start: str | Clip, end: str | Clip, k: int = 8, *, community: str = HOME) -> Playlist:
+        """From one clip to another in small, even steps: both of them and those between, `k` in all (200 at most).
+
+        Raises:
+            UnknownClip: the community has no such clip. InvalidSetting: both are the same.
+            NotTrained: a clip has no features. EmptyLibrary.
+        """
+        first, last = await self._clips((start, end), community)
+        return await self._thread(self._discovery.path, first, last, k, community)
+
+    async def mix(
+        self,
+        add: str | Clip | Sequence[str | Clip],
+        less: str | Clip | Sequence[str | Clip] = (),
+        k: int = 10,
+        *,
+        community: str = HOME,
+    ) -> Playlist:
+        """The `k` clips (200 at most) that go with those added and not with those subtracted, best first.
+
+        Neither those named nor other uploads of them are among the results.
+
+        Raises:
+            UnknownClip: the community has no such clip. InvalidSetting: none is added, or more than 25 are, or one is
+            both added and subtracted. NotTrained: a clip has no features. EmptyLibrary.
+        """
+        added, subtracted = await self._clips(add, community), await self._clips(less, community)
+        return await self._thread(self._discovery.mix, added, subtracted, k, community)
+
+    async def search(
+        self, words: str, k: int = 10, *, meaning: bool = True, patience: float = 20.0, community: str = HOME
+    ) -> Search:
+        """The `k` clips in which words are found: titles, artists, tags, actions, lyrics, and what lyrics mean.
+
+        Typing errors are forgiven, and nothing that is typed has a syntax. `meaning`: also ask the text encoder, in a
+        worker; where it does not answer within `patience` seconds, or cannot be asked, the notice says so.
+
+        Raises:
+            InvalidSetting: there is no word. EmptyLibrary: there are no clips.
+        """
+        question = asked(words)
+        index = await self._thread(self._searcher.index, community)
+        read = meaning and index.mean is not None  # else there are no lyrics to compare with
+        vector, notice = await self._reader.read(question, patience) if read else (None, None)
+        return await self._thread(self._searcher.search, index, question, k, vector, notice)
+
+    async def surprise(self, *, place: str | None = None, seed: int | None = None, community: str = HOME) -> Surprise:
+        """A good clip that is rarely recommended, and why; none that was shown in this `place` of late.
+
+        `seed` draws the same clip again while nothing has changed.
+
+        Raises:
+            EmptyLibrary: there are no clips.
+        """
+        return await self._thread(self._discovery.surprise, place, seed, community)
+
+    async def shown(
+        self,
+        what: Answer | Playlist | Search | Surprise | Sequence[str],
+        *,
+        community: str = HOME,
+        place: str | None = None,
+    ) -> None:
+        """Results were shown to somebody: they count as recommended, and an answer's or ids' are no surprise in this
+        `place` for a while. Never fails: what cannot be kept is logged.
+        """
+        try:
+            await self._thread(self._discovery.shown, what, community, place)
+        except ClipSimError as error:
+            log.warning("what was shown cannot be remembered: %s", error)
+
+    # What there is
+
+    async def duplicates(self, *, community: str = HOME) -> list[Pair]:
+        """Clips that are the same song as an older one, each with that one.
+
+        Raises:
+            EmptyLibrary: there are no clips at all.
+        """
+        return await self._thread(self._about_pairs, overview.duplicates, community)
+
+    async def most_alike(self, *, community: str = HOME) -> Pair | None:
+        """The two clips that are most alike and not the same song; None where there are no two.
+
+        Raises:
+            EmptyLibrary: there are no clips at all.
+        """
+        return await self._thread(self._about_pairs, overview.most_alike, community)
+
+    async def contributors(self, *, community: str = HOME, limit: int = 10) -> list[Contributor]:
+        """Who added most of the clips that the community sees, most first."""
+        return await self._thread(overview.contributors, self._library, community, limit)
 
     # Saying what one thinks of an answer
 
@@ -694,6 +848,13 @@ class ClipSim:
     async def _clip(self, clip: str | Clip, community: str) -> Clip:
         return clip if isinstance(clip, Clip) else await self.find(clip, community=community)
 
+    async def _clips(self, clips: str | Clip | Sequence[str | Clip], community: str) -> list[Clip]:
+        given = [clips] if isinstance(clips, str | Clip) else clips
+        return [await self._clip(clip, community) for clip in given]
+
+    def _about_pairs(self, ask: Callable[[Library, Space, Neighbours], T], community: str) -> T:
+        return ask(self._library, *self._discovery.neighbourhood(community))
+
     def _parse(self, text: str, community: str) -> sources.Source:
         # A community's members are strangers: they must not read the server's disk.
         return sources.parse(text, self.settings.hosts, files=community == HOME)
@@ -747,14 +908,16 @@ class ClipSim:
 
         await self._intake.fetch(source, encode)
 
-    def _train_if_due(self) -> None:
+    def _train_if_due(self, community: str = HOME) -> None:
         if self._training is None or self._training.done():
-            self._training = asyncio.create_task(self._train_when_due())
+            self._training = asyncio.create_task(self._train_when_due(community))
 
-    async def _train_when_due(self) -> None:
+    async def _train_when_due(self, community: str) -> None:
         try:
             for method in await self._thread(self._engine.due):
                 await self._thread(self._engine.train, method, None)
+            for grown in {community, HOME}:
+                await self._thread(self._engine.groups.refresh, grown)
         except ClipSimError as error:
             log.warning("training in the background failed: %s", error)
 

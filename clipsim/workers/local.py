@@ -71,6 +71,8 @@ class LocalPool:
             EncodeTimeout: it took longer than `settings.encode_timeout`; its process was killed.
             ClipSimError: whatever the stage itself raised.
         """
+        if self._closed:
+            raise _stopped()
         self._count += 1
         clip_id = media.clip.id
         turn = self._turns.setdefault(clip_id, self._count)

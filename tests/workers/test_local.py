@@ -119,3 +119,5 @@ async def test_closed_while_somebody_waits(tmp_path: Path) -> None:
     await pool.close()
     done, _ = await asyncio.wait(tasks, timeout=30)
     assert len(done) == 2 and all(isinstance(task.exception(), WorkerDied) for task in done)
+    with pytest.raises(WorkerDied, match="stopped"):
+        await pool.encode("lyrics", media("c"))
