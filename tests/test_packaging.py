@@ -82,7 +82,7 @@ def test_scripts_resolve() -> None:
 
 
 def test_extras_are_those_documented() -> None:
-    assert set(PROJECT["optional-dependencies"]) == {"ray", "postgres", "openvino", "dev"}
+    assert set(PROJECT["optional-dependencies"]) == {"ray", "postgres", "openvino", "bench", "dev"}
 
 
 def test_every_import_is_declared() -> None:
