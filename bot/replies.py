@@ -89,12 +89,17 @@ class InteractionReply:
             else:
                 return
         if self._ordinary is None:
-            channel = self._interaction.channel
-            if not isinstance(channel, discord.abc.Messageable):
-                return
-            may_embed = self._interaction.guild_id is None or self._interaction.app_permissions.embed_links
-            self._ordinary = MessageReply(channel, channel.id, embeds=may_embed)  # type: ignore[attr-defined]
-        await self._ordinary.show(embeds)
+            self._ordinary = await self.elsewhere()
+        if self._ordinary is not None:
+            await self._ordinary.show(embeds)
+
+    async def elsewhere(self) -> MessageReply | None:
+        """The ordinary message that takes the response's place, if there can be one."""
+        channel = self._interaction.channel
+        if not isinstance(channel, discord.abc.Messageable):
+            return None
+        may_embed = self._interaction.guild_id is None or self._interaction.app_permissions.embed_links
+        return MessageReply(channel, channel.id, embeds=may_embed)  # type: ignore[attr-defined]
 
     def record(self) -> JSON:
         """Where the response is: an ordinary edit reaches it after a restart."""

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from clipsim.model import (
     EMBEDDING_SIZE,
     HOME,
     JSON,
+    SHARED,
     Answer,
     By,
     Clip,
@@ -251,6 +252,19 @@ class Engine:
     def _indexed(self) -> list[str]:
         """The fusions that have collections in the index."""
         return sorted({saved.id for saved in self._library.fusions() if saved.active} - self._standing())
+
+    def show(self, community: str, ids: Sequence[str]) -> None:
+        """After the library let a community see clips that it has: put them into the community's collections."""
+        self._indexing.changed(self._indexed(), ids, only={community})
+
+    def hide(self, communities: Sequence[str], ids: Collection[str], gone: Collection[str]) -> None:
+        """After clips left these communities, and (`gone`) the library: take them out of the collections."""
+        if ids or gone:
+            fusions = self._indexed()
+            empty = {community for community in communities if not self._library.count(community)}
+            self._indexing.forget(fusions, empty)
+            left = {*communities, SHARED} if gone else set(communities)
+            self._indexing.changed(fusions, sorted({*ids, *gone}), left - empty)
 
     # Training
 

@@ -169,6 +169,8 @@ class Library(Catalog):
                 votes = tables.votes.c
                 on_it = (votes.query_id == clip_id) | (votes.result_id == clip_id)
                 connection.execute(tables.votes.delete().where(votes.community == community, on_it))
+                for table in (tables.plays, tables.recommended):
+                    connection.execute(table.delete().where(table.c.clip_id == clip_id, table.c.community == community))
                 left = connection.execute(sa.select(members.c.clip_id).where(members.c.clip_id == clip_id)).first()
                 if kept or left is not None:
                     return False

@@ -1,9 +1,6 @@
 """Retrieval: over-fetch from the index, re-rank exactly, drop the seed and its like, limit per artist, explain.
 
-What is dropped: the seed and its re-uploads, and a result that is the same song as a better one. Two clips are the same
-if their ids are; else if title and artist are (`clipsim.titles`: a live take or a remaster of one song counts as the
-same, a remix or cover does not); else if they last equally long and their audio fingerprints agree. Never by
-embeddings: those of different songs may be as close (AudioMuse-AI #773).
+What is dropped: the seed and its re-uploads, and a result that is the same song as a better one (`clipsim.recordings`).
 """
 
 from __future__ import annotations
@@ -20,9 +17,10 @@ from clipsim import diversity as varied
 from clipsim.errors import MissingModality, NotTrained
 from clipsim.explain import why
 from clipsim.model import HOME, By, Clip, Features, Matrix, Method, Modality, Vector
+from clipsim.recordings import Recordings
 from clipsim.rows import View
 from clipsim.similarity import Comparison, Scored, effective, modal_mean, separable
-from clipsim.titles import artist_key, song
+from clipsim.titles import artist_key
 
 LEAST = 50  # candidates fetched at first, and at least ten for each result
 BATCH = 500  # clips whose vectors are read at once, where all are
@@ -33,7 +31,6 @@ SLACK = 5e-6  # … and what the probe, the lengths and the quotient may add
 PAGE, PAGE_MOST = 10, 100  # candidates whose metadata is read at once: two for each result, within these
 POOL = 5  # candidates for each result, where they are to differ from each other …
 POOL_LEAST = 25  # … and at least so many
-SAME_SECONDS, SAME_SHARE = 3.0, 0.02  # durations that differ by less than either belong to one recording, perhaps
 
 
 class Fusion(Protocol):
@@ -405,9 +402,8 @@ class _Picker:
         self._k = k
         self._per_artist = per_artist
         self._clips: dict[str, Clip] = dict(clips)
-        self._prints: dict[str, NDArray[np.uint32] | None] = {}
-        if stranger is not None:
-            self._prints[seed.id] = stranger.features.fingerprint
+        known = {} if stranger is None else {seed.id: stranger.features.fingerprint}
+        self._recordings = Recordings(library, known)
 
     def pick(self, ranked: Sequence[Scored]) -> list[tuple[Clip, Scored]]:
         chosen: list[tuple[Clip, Scored]] = []
@@ -418,7 +414,7 @@ class _Picker:
             artist = artist_key(clip.artist)
             if artist and self._per_artist and artists[artist] >= self._per_artist:
                 continue
-            if any(self._same(clip, other) for other in (self._seed, *(earlier for earlier, _ in chosen))):
+            if any(self._recordings.same(clip, other) for other in (self._seed, *(earlier for earlier, _ in chosen))):
                 continue
             chosen.append((clip, one))
             if artist:
@@ -435,30 +431,3 @@ class _Picker:
             if unread:
                 self._clips.update(self._library.get_many(unread))
             yield from ((self._clips[one.id], one) for one in some if one.id in self._clips)
-
-    def _same(self, one: Clip, other: Clip) -> bool:
-        if one.id == other.id:
-            return True
-        mine = song(one)
-        if mine is not None and mine == song(other):
-            return True
-        if not _as_long(one, other):
-            return False
-        first, second = self._print(one.id), self._print(other.id)
-        if first is None or second is None:
-            return False
-        from clipsim.fingerprint import SAME, similarity
-
-        return similarity(first, second) >= SAME
-
-    def _print(self, clip_id: str) -> NDArray[np.uint32] | None:
-        if clip_id not in self._prints:
-            self._prints[clip_id] = self._library.fingerprints([clip_id]).get(clip_id)
-        return self._prints[clip_id]
-
-
-def _as_long(one: Clip, other: Clip) -> bool:
-    if one.duration is None or other.duration is None:
-        return False
-    difference = abs(one.duration - other.duration)
-    return difference <= max(SAME_SECONDS, SAME_SHARE * max(one.duration, other.duration))

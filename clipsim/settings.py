@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     message_content: bool = Field(
         True, description="ask Discord for the message-content intent, so that pasted links are seen"
     )
+    forget_after: float = Field(
+        7.0, ge=0, description="days after which what is kept of a server is forgotten that removed the bot"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="how much is logged")
 
     @field_validator("data", "cache", "clap", "cookies")

@@ -286,19 +286,35 @@ def pairwise(
         if plain and not fusion.blocks:
             lengths = np.outer(np.linalg.norm(mine, axis=1), np.linalg.norm(theirs, axis=1))
             return np.clip(mine @ theirs.T / lengths, -1.0, 1.0)
-        total, ours, others = (np.zeros((len(mine), len(theirs))) for _ in range(3))
-        for modality, block in (fusion.blocks or {}).items():
-            first, second = (np.linalg.norm(rows[:, block], axis=1) for rows in (mine, theirs))
-            both = np.outer(first > TINY, second > TINY)
-            inner = mine[:, block] @ theirs[:, block].T
-            if plain:  # the cosine over the columns that both have
-                total += inner
-                ours += both * first[:, None] ** 2
-                others += both * second**2
-            else:  # the weighted mean of the cosines of the modalities that both have
-                total += asked[modality] * np.where(both, inner * first[:, None] / second, 0.0)
-                ours += asked[modality] * both * first[:, None] ** 2
-        return np.clip(total / (np.sqrt(ours * others) if plain else ours), -1.0, 1.0)
+        blocks = fusion.blocks or {}
+        first, second = (_lengths(rows, blocks) for rows in (mine, theirs))
+        has, have = first > 0, second > 0
+        if plain:  # the cosine over the columns that both have
+            inner = _scaled(mine, blocks, has.astype(float)) @ _scaled(theirs, blocks, have.astype(float)).T
+            return np.clip(inner / np.sqrt((first**2 @ have.T) * (has @ (second**2).T)), -1.0, 1.0)
+        # The mean of the cosines of the modalities that both have, weighted: all of it is products of matrices.
+        weight = first**2 * [asked[modality] for modality in blocks]
+        inverse = np.divide(1.0, second, out=np.zeros_like(second), where=have)
+        left = np.divide(weight, first, out=np.zeros_like(first), where=has)
+        total = _scaled(mine, blocks, left) @ _scaled(theirs, blocks, inverse).T
+        return np.clip(total / (weight @ have.T), -1.0, 1.0)
+
+
+def _lengths(rows: NDArray[np.float64], blocks: Mapping[Modality, slice]) -> NDArray[np.float64]:
+    """The length of each block of each row, shape (rows, blocks); 0 where the modality is missing."""
+    found = [np.linalg.norm(rows[:, block], axis=1) for block in blocks.values()]
+    lengths = np.stack(found, axis=1) if found else np.zeros((len(rows), 0))
+    return np.where(lengths > TINY, lengths, 0.0)
+
+
+def _scaled(
+    rows: NDArray[np.float64], blocks: Mapping[Modality, slice], factors: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The rows with each block times its factor, shape (rows, blocks)."""
+    found = np.zeros_like(rows)
+    for number, block in enumerate(blocks.values()):
+        found[:, block] = rows[:, block] * factors[:, number, None]
+    return found
 
 
 def _plain(fusion: Blocks, by: By, weights: Mapping[Modality, float] | None) -> bool:

@@ -31,6 +31,8 @@ NOT_IMPORTED = {
     "deno": "a program that yt-dlp starts",
     "safetensors": "transformers reads weights with it",
     "psycopg": "SQLAlchemy imports it when CLIPSIM_DATABASE names it",
+    "faiss-cpu": "an extra: what the benchmark of questions compares with",
+    "usearch": "the same",
     "openvino": "an extra for a faster video encoder, which nothing uses yet",
 }
 HEAVY = {"torch", "torchvision", "transformers", "chromadb", "librosa", "numba", "sklearn", "matplotlib", "scipy", "av"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -61,6 +62,24 @@ def encode(modality: Modality, media: Media, preset: Preset, max_duration: float
         raise UnexpectedError(
             f"The clip's {modality} could not be encoded ({type(error).__name__}: {error})."
         ) from error
+
+
+def encode_many(
+    modality: Modality, medias: Sequence[Media], preset: Preset, max_duration: float
+) -> list[Features | ClipSimError]:
+    """As `encode`, of several clips; an error in place of features where one could not be encoded."""
+    found: list[Features | ClipSimError] = []
+    for media in medias:
+        try:
+            found.append(encode(modality, media, preset, max_duration))
+        except ClipSimError as error:
+            found.append(error)
+    return found
+
+
+def batch_size(modality: Modality) -> int:
+    """How many clips are best encoded at once."""
+    return 1
 
 
 def _audio(path: Path | None, preset: Preset, max_duration: float) -> Features:
