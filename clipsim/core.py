@@ -212,7 +212,7 @@ class ClipSim:
         )
         await self._thread(self._engine.absorb, clip.id, community, status == "added" or said != About())
         await self._thread(self._communities.joined, clip.id, community)
-        self._train_if_due(community)
+        self._train_if_due(self._view(community))
         return clip, status
 
     async def answer(
@@ -343,9 +343,9 @@ class ClipSim:
         Raises:
             ClipSimError: as `query`, should one of them not be answered.
         """
-        found = [await self._clip(clip, community) for clip in clips]
+        found, view = await self._clips(clips, community), self._view(community)
         return await self._thread(
-            self._engine.query_many, found, k, by, method, self._view(community), weights=weights, diversity=diversity
+            self._engine.query_many, found, k, by, method, view, weights=weights, diversity=diversity
         )
 
     async def embedding(self, clip: str | Clip) -> Vector:
