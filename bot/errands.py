@@ -22,7 +22,7 @@ from bot.board import PASSING, Board
 from bot.gate import Admission
 from bot.replies import Reply
 from bot.text import Texts, for_locale
-from bot.turns import Turns
+from bot.turns import Turns, Work
 from clipsim.errors import ClipSimError, UnexpectedError
 from clipsim.model import JSON, By, Stage
 
@@ -164,13 +164,20 @@ class Errands:
             answer = await self._sim.query(answer.query, wish.k, wish.by, community=job.community)
         return render.answer(texts, answer, by=wish.by, budget=budget, first=str(row.get("first") or ""))
 
-    async def resume(self) -> None:
-        """Take up what an earlier process left, and edit the replies that it wrote."""
+    def later(self, community: str, work: Work) -> None:
+        """Have work done that yields to the links somebody waits for."""
+        self._turns.submit(f"{community} (later)", work)
+
+    async def resume(self) -> list[Any]:
+        """Take up what an earlier process left, and edit the replies that it wrote.
+
+        Returns the jobs that are left and that nobody waits for in a chat.
+        """
         try:
             pending = await self._sim.pending()
         except ClipSimError as error:
             log.error("the jobs that were left cannot be read: %s", error)
-            return
+            return []
         replies: dict[tuple[Any, ...], list[Any]] = {}
         for job in pending:
             row = job.reply or {}
@@ -181,6 +188,7 @@ class Errands:
             replies.setdefault((row["channel"], row.get("message"), row.get("to"), *own), []).append(job)
         for jobs in replies.values():
             await self._take_up(jobs)
+        return [job for job in pending if not (job.reply or {}).get("channel")]
 
     async def _take_up(self, jobs: list[Any]) -> None:
         row = jobs[0].reply

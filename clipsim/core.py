@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
 
 from clipsim import overview, sources
 from clipsim.communities import Communities
@@ -278,6 +278,16 @@ class ClipSim:
         if self._training is not None:
             await asyncio.wait([self._training])
         return await self._thread(self._engine.notice)
+
+    async def listing(self, playlist: str, most: int = 50) -> sources.Listing:
+        """Which clips a YouTube playlist has: the first `most` (200 at most), in its order. Nothing is added.
+
+        `playlist` is its id (`sources.find_playlists` reads it out of a link).
+
+        Raises:
+            EmptyPlaylist: nothing in it can be seen. SourceError: it cannot be listed, see `clipsim.errors`.
+        """
+        return cast(sources.Listing, await self._guard(self._intake.listing(playlist, most)))
 
     # Asking
 
