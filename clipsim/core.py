@@ -15,9 +15,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
 
 from clipsim import sources
+from clipsim.courtesy import Courtesy, Opening, Waits, Youtube, per_hour
+from clipsim.desk import Desk
 from clipsim.encoders import PRESETS, Preset
 from clipsim.engine import Engine, TrainReport
 from clipsim.errors import (
@@ -83,10 +85,14 @@ class ClipSim:
         self.preset = preset
         self._library = library
         self._jobs = Jobs(library)
+        self._courtesy = Courtesy(
+            per_hour(settings), library.meta("courtesy"), functools.partial(library.set_meta, "courtesy")
+        )
+        self._desk = Desk(self._jobs, self._courtesy)
         self._engine = Engine(settings, preset, library)
         self._workers = pool
         self._borrowed = pool is not None
-        self._intake = Intake(settings, preset, library, self._pool)
+        self._intake = Intake(settings, preset, library, self._pool, self._courtesy)
         self._training: asyncio.Task[None] | None = None
         self._tuning: dict[str, asyncio.Task[None]] = {}  # by community
 
@@ -120,7 +126,7 @@ class ClipSim:
         owner = await asyncio.to_thread(Owner.acquire, settings.data)
         try:
             library = await asyncio.to_thread(Library.open, settings, preset, reencode=any_encoders)
-            sim = cls(settings, preset, library, pool)
+            sim = await asyncio.to_thread(cls, settings, preset, library, pool)
             try:
                 yield sim
             finally:
@@ -130,6 +136,7 @@ class ClipSim:
 
     async def _close(self) -> None:
         self._engine.stop()
+        await self._courtesy.close()
         if self._training is not None:  # its thread must not outlive the ownership of the folder
             await asyncio.wait([self._training])
         if self._tuning:
@@ -523,35 +530,88 @@ class ClipSim:
         """The answer goes elsewhere now."""
         return await self._thread(self._jobs.set_reply, job_id, reply)
 
-    async def run(self, job_id: int, *, k: int = 5, by: By = "all", progress: Progress | None = None) -> Answer:
+    async def run(
+        self,
+        job_id: int,
+        *,
+        k: int = 5,
+        by: By = "all",
+        progress: Progress | None = None,
+        waits: Waits | None = None,
+        background: bool = False,
+    ) -> Answer:
         """Answer a job's link (see `answer`) and keep its state.
 
+        Args:
+            job_id: of a job that is open, or was returned by `due`.
+            k, by, progress: as for `answer`.
+            waits: told about when YouTube may be asked for this clip where that is not now, and None when it is; by
+                the event loop's thread.
+            background: it yields to jobs that are not.
+
         Raises:
+            JobCancelled: it was cancelled. NoSuchJob: it was dropped.
             ClipSimError: as `answer`; the job has failed then, with the error's code.
         """
-        job = await self._thread(self._jobs.start, job_id)
 
-        loop = asyncio.get_running_loop()
-
-        def told(stage: Stage) -> None:  # by whatever thread
-            if stage == "listening":
-                loop.call_soon_threadsafe(_background, self._thread(self._jobs.set_state, job_id, "encoding"))
-            if progress is not None:
-                progress(stage)
-
-        try:
-            found = await self.answer(
+        async def work(job: Job, told: Progress) -> Answer:
+            return await self.answer(
                 job.source, k=k, by=by, community=job.community, added_by=job.requester, progress=told
             )
-        except ClipSimError as error:
-            await self._thread(self._jobs.fail, job_id, error)
-            raise
-        await self._thread(self._jobs.done, job_id, found.query.id)
-        return found
+
+        run = self._desk.run(
+            job_id, work, clip_id=self._clip_of, progress=progress, waits=waits, background=background
+        )
+        return cast(Answer, await self._guard(run))
 
     async def pending(self) -> list[Job]:
         """At start-up: the jobs that a former process did not finish, queued again, oldest first."""
         return await self._thread(self._jobs.resume)
+
+    async def due(self) -> list[Job]:
+        """Wait until failed jobs are to be tried again, and return them, oldest first; then `run` them.
+
+        Those whose error waiting may mend (`Job.retry_at`), and those that `retry_job` was asked for.
+        """
+        return cast(list[Job], await self._guard(self._desk.due()))
+
+    async def jobs(self, community: str = HOME) -> list[Job]:
+        """The community's jobs that are not done, oldest first: waiting, under way, and failed."""
+        return await self._thread(self._jobs.of, community)
+
+    async def job(self, job_id: int, community: str | None = None) -> Job:
+        """One job. Raises NoSuchJob."""
+        return await self._thread(self._jobs.get, job_id, community)
+
+    async def retry_job(self, job_id: int, community: str = HOME) -> Job:
+        """Have a failed job tried again at once (`due` returns it); any other stays as it is. Raises NoSuchJob."""
+        return cast(Job, await self._guard(self._desk.retry(job_id, community)))
+
+    async def cancel_job(self, job_id: int, community: str = HOME) -> Job:
+        """Stop a job and try it no more; its row stays, failed with `cancelled`. Raises NoSuchJob."""
+        return cast(Job, await self._guard(self._desk.cancel(job_id, community)))
+
+    async def drop_job(self, job_id: int, community: str = HOME) -> Job:
+        """Stop a job and forget it; returns what it was. Raises NoSuchJob."""
+        return cast(Job, await self._guard(self._desk.drop(job_id, community)))
+
+    async def prune_jobs(self) -> int:
+        """Forget the jobs that ended two weeks ago (`clipsim.jobs.KEPT`); returns how many."""
+        return await self._thread(self._jobs.prune)
+
+    # YouTube
+
+    def youtube(self) -> Youtube:
+        """Whether YouTube is being asked for anything just now, and how many wait for it."""
+        return self._courtesy.status()
+
+    def when_youtube_refuses(self, listener: Callable[[Opening], None]) -> None:
+        """Be told, once each time and in the event loop's thread, when YouTube begins to refuse."""
+        self._courtesy.listen(listener)
+
+    def may_alarm(self, community: str) -> bool:
+        """Whether a community may be told of it now: once a day. Notes that it is."""
+        return self._courtesy.may_tell(community)
 
     # Inside
 
@@ -566,6 +626,12 @@ class ClipSim:
     def _parse(self, text: str, community: str) -> sources.Source:
         # A community's members are strangers: they must not read the server's disk.
         return sources.parse(text, self.settings.hosts, files=community == HOME)
+
+    def _clip_of(self, job: Job) -> str | None:
+        """The clip that a job is about, as far as its link tells."""
+        with suppress(ClipSimError):
+            return self._parse(job.source, job.community).id
+        return None
 
     def _find(self, text: str, community: str) -> Clip:
         with suppress(UnknownClip):
@@ -645,15 +711,6 @@ class ClipSim:
         except Exception as error:
             log.exception("unexpected")
             raise UnexpectedError(f"Something unexpected went wrong ({type(error).__name__}: {error}).") from error
-
-
-_tasks: set[asyncio.Task[Any]] = set()
-
-
-def _background(work: Any) -> None:
-    task = asyncio.ensure_future(work)
-    _tasks.add(task)
-    task.add_done_callback(_tasks.discard)
 
 
 def _about(given: JSON) -> About:

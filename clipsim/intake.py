@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from clipsim import sources
+from clipsim.courtesy import Courtesy
 from clipsim.database import typed_errors
 from clipsim.encoders import Preset
 from clipsim.errors import (
@@ -59,11 +60,19 @@ class About:
 class Intake:
     """Adds clips to one library."""
 
-    def __init__(self, settings: Settings, preset: Preset, library: Library, pool: Callable[[], Pool]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        preset: Preset,
+        library: Library,
+        pool: Callable[[], Pool],
+        courtesy: Courtesy,
+    ) -> None:
         self._settings = settings
         self._preset = preset
         self._library = library
         self._pool = pool
+        self._courtesy = courtesy
         self._flights: dict[str, _Flight] = {}
         shutil.rmtree(settings.data / INCOMING, ignore_errors=True)  # of a process that was killed
 
@@ -131,7 +140,9 @@ class Intake:
         """Fetch into a folder of its own, hand the media on, and take the folder away again."""
         folder = await asyncio.to_thread(self._folder)
         try:
-            return await then(await sources.fetch(source, folder, self._settings))
+            async with self._courtesy.turn(source):
+                media = await sources.fetch(source, folder, self._settings)
+            return await then(media)
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
             with suppress(OSError):
