@@ -61,6 +61,11 @@ class Board:
                 self._timer = None
             self._touch()
 
+    def reopen(self, part: int, embed: discord.Embed) -> None:
+        """A finished part is worked on again."""
+        self._open.add(part)
+        self.tell(part, embed)
+
     def close(self) -> None:
         """Write no more."""
         self._gone = True

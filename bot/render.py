@@ -11,6 +11,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from urllib.parse import quote, urlsplit
 
 import discord
@@ -251,6 +252,16 @@ def progress(source: str, stage: Stage | None) -> discord.Embed:
     return _embed("", [_source(source), text.progress(stage) if stage else text.WAITING], budget=share(EMBEDS))
 
 
+def said(source: str, sentence: str) -> discord.Embed:
+    """A link, and a sentence of ours on what becomes of it."""
+    return _embed("", [_source(source), sentence], budget=share(EMBEDS))
+
+
+def moment(when: datetime) -> str:
+    """A time as each reader's own client tells it: "in 5 minutes"."""
+    return f"<t:{math.ceil(when.timestamp())}:R>"
+
+
 def _source(url: str) -> str:
     """A link as a link, without what every link begins with: Discord shows no link whose text is an address itself."""
     return link(url.removeprefix("https://").removeprefix("http://").removeprefix("www."), url, 90)
@@ -261,9 +272,10 @@ def problem(error: ClipSimError, code: str | None = None) -> str:
     return f"{safe(text.problem(error), 400)} (`{code or error.code}`)"
 
 
-def failure(source: str, error: ClipSimError, code: str | None = None) -> discord.Embed:
-    """A link that could not be answered, and why."""
-    embed = _embed("", [_source(source), problem(error, code)], budget=share(EMBEDS))
+def failure(source: str, error: ClipSimError, code: str | None = None, again: datetime | None = None) -> discord.Embed:
+    """A link that could not be answered, and why; `again` is when it is tried once more."""
+    heads = [_source(source), problem(error, code), *([text.again(moment(again))] if again else [])]
+    embed = _embed("", heads, budget=share(EMBEDS))
     embed.colour = TROUBLE
     return embed
 

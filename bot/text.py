@@ -214,3 +214,30 @@ def cannot_listen(host: str, port: int, reason: str) -> str:
     return (
         f"The web page cannot be served at {host}, port {port} ({reason}): check CLIPSIM_WEB_HOST and CLIPSIM_WEB_PORT."
     )
+
+
+# Waiting, trying again, and YouTube that refuses. A `moment` is a time, as Discord shows it to each reader.
+
+
+def again(moment: str) -> str:
+    """Said below an error that waiting may mend."""
+    return f"I try again {moment}."
+
+
+def waiting_for_youtube(moment: str) -> str:
+    """Said of a link whose clip may not be fetched yet."""
+    return f"Waiting for YouTube: its turn comes {moment}."
+
+
+def youtube_refuses(problem: str, moment: str) -> str:
+    """Said to who runs the bot or the server, when YouTube begins to refuse; `problem` is the error's sentence."""
+    return (
+        f"{problem} New links are taken and wait; I ask YouTube again {moment}. Whoever runs this bot finds what helps "
+        "in its documentation, under “YouTube”."
+    )
+
+
+def youtube_pauses(problem: str, until: str, waiting: int) -> str:
+    """The same on the web page, with the time of day."""
+    links = "No link waits." if waiting == 0 else "1 link waits." if waiting == 1 else f"{waiting} links wait."
+    return f"{problem} YouTube is asked again at about {until} UTC. {links}"

@@ -23,7 +23,7 @@ class Context:
     background: bool = False  # nobody is waiting for it: it yields
 
 
-_current: ContextVar[Context] = ContextVar("clipsim", default=Context())
+_current: ContextVar[Context] = ContextVar("clipsim", default=Context())  # noqa: B039 - it is frozen
 
 
 def current() -> Context:

@@ -10,6 +10,7 @@ import asyncio
 import functools
 import logging
 import secrets
+import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
 
 from clipsim import sources
 from clipsim.courtesy import Courtesy, Opening, Waits, Youtube, per_hour
+from clipsim.database import typed_errors
 from clipsim.desk import Desk
 from clipsim.encoders import PRESETS, Preset
 from clipsim.engine import Engine, TrainReport
@@ -31,7 +33,7 @@ from clipsim.errors import (
     UnknownClip,
     UnknownLink,
 )
-from clipsim.intake import About, Intake, Status, described
+from clipsim.intake import STAGES, About, Intake, Status, described
 from clipsim.jobs import Job, Jobs
 from clipsim.library import Library
 from clipsim.model import (
@@ -48,12 +50,12 @@ from clipsim.model import (
     Method,
     Modality,
     Progress,
-    Stage,
     Vector,
     Vote,
 )
 from clipsim.owner import Owner
 from clipsim.settings import Settings, load
+from clipsim.stopwatch import Listener, Stopwatch, TimedPool
 from clipsim.tuning import Tuning
 from clipsim.workers import Pool, open_pool
 
@@ -92,7 +94,8 @@ class ClipSim:
         self._engine = Engine(settings, preset, library)
         self._workers = pool
         self._borrowed = pool is not None
-        self._intake = Intake(settings, preset, library, self._pool, self._courtesy)
+        self._stopwatch = Stopwatch()
+        self._intake = Intake(settings, preset, library, self._timed_pool, self._courtesy, self._stopwatch)
         self._training: asyncio.Task[None] | None = None
         self._tuning: dict[str, asyncio.Task[None]] = {}  # by community
 
@@ -343,6 +346,14 @@ class ClipSim:
             "training": self._training is not None and not self._training.done(),
         }
 
+    async def room(self) -> JSON:
+        """Bytes on the disk of the data folder: `free`, and those that the `index` and the `database` take there."""
+        return await self._thread(_room, self.settings.data)
+
+    def when_stage_ends(self, listener: Listener) -> None:
+        """Be told of each stage of a clip's way that ends, and its seconds; by whatever thread."""
+        self._stopwatch.listen(listener)
+
     # Saying what one thinks of an answer
 
     async def vote(
@@ -559,9 +570,7 @@ class ClipSim:
                 job.source, k=k, by=by, community=job.community, added_by=job.requester, progress=told
             )
 
-        run = self._desk.run(
-            job_id, work, clip_id=self._clip_of, progress=progress, waits=waits, background=background
-        )
+        run = self._desk.run(job_id, work, clip_id=self._clip_of, progress=progress, waits=waits, background=background)
         return cast(Answer, await self._guard(run))
 
     async def pending(self) -> list[Job]:
@@ -569,11 +578,11 @@ class ClipSim:
         return await self._thread(self._jobs.resume)
 
     async def due(self) -> list[Job]:
-        """Wait until failed jobs are to be tried again, and return them, oldest first; then `run` them.
+        """The failed jobs that are to be tried again now, oldest first; they are queued by this, so `run` them.
 
         Those whose error waiting may mend (`Job.retry_at`), and those that `retry_job` was asked for.
         """
-        return cast(list[Job], await self._guard(self._desk.due()))
+        return await self._thread(self._jobs.claim)
 
     async def jobs(self, community: str = HOME) -> list[Job]:
         """The community's jobs that are not done, oldest first: waiting, under way, and failed."""
@@ -585,7 +594,7 @@ class ClipSim:
 
     async def retry_job(self, job_id: int, community: str = HOME) -> Job:
         """Have a failed job tried again at once (`due` returns it); any other stays as it is. Raises NoSuchJob."""
-        return cast(Job, await self._guard(self._desk.retry(job_id, community)))
+        return await self._thread(self._jobs.retry, job_id, community)
 
     async def cancel_job(self, job_id: int, community: str = HOME) -> Job:
         """Stop a job and try it no more; its row stays, failed with `cancelled`. Raises NoSuchJob."""
@@ -620,6 +629,9 @@ class ClipSim:
             self._workers = open_pool(self.settings, self.preset)
         return self._workers
 
+    def _timed_pool(self) -> Pool:
+        return TimedPool(self._pool(), self._stopwatch, STAGES)
+
     async def _clip(self, clip: str | Clip, community: str) -> Clip:
         return clip if isinstance(clip, Clip) else await self.find(clip, community=community)
 
@@ -653,7 +665,8 @@ class ClipSim:
         weights: Mapping[Modality, float] | None,
         diversity: float,
     ) -> Answer:
-        return await self._thread(self._engine.query, clip, k, by, method, community, status, weights, diversity)
+        with self._stopwatch.measure("comparing"):
+            return await self._thread(self._engine.query, clip, k, by, method, community, status, weights, diversity)
 
     async def _encode_anew(self, clip_id: str) -> None:
         clip = await asyncio.to_thread(self._library.get, clip_id)
@@ -718,3 +731,10 @@ def _about(given: JSON) -> About:
     if lyrics is not None and not isinstance(lyrics, Lyrics):
         lyrics = sources.read_lyrics(lyrics)
     return About(lyrics=lyrics, **given)
+
+
+def _room(folder: Path) -> JSON:
+    with typed_errors(folder):
+        index = sum(file.stat().st_size for file in (folder / "index").rglob("*") if file.is_file())
+        database = sum(file.stat().st_size for file in folder.glob("library.sqlite*"))
+        return {"free": shutil.disk_usage(folder).free, "index": index, "database": database}

@@ -2,8 +2,8 @@
 
 A token bucket keeps the rate: guests get some 300 videos an hour, accounts 2000 (yt-dlp's wiki, "Extractors"). A
 circuit breaker (M. Nygard, "Release It!", 2007) opens when YouTube asks for a proof that this is no bot, or to slow
-down: then nothing is fetched until a pause is over, one fetch tries whether YouTube answers again, and the next pause is
-twice as long if it does not. Both outlive the process. Whoever wants a clip meanwhile waits in line, communities in
+down: then nothing is fetched until a pause is over, one fetch tries whether YouTube answers again, and the next pause
+is twice as long if it does not. Both outlive the process. Whoever wants a clip meanwhile waits in line, communities in
 turn. Files and hosts that the operator named are none of YouTube's and pass freely.
 """
 
@@ -264,7 +264,9 @@ class Courtesy:
             return
         until = _moment(self._breaker.until)
         minutes = round(self._breaker.pause / 60)
-        log.warning("YouTube refuses code=%s: nothing is fetched from it for %d minutes. %s", error.code, minutes, error)
+        log.warning(
+            "YouTube refuses code=%s: nothing is fetched from it for %d minutes. %s", error.code, minutes, error
+        )
         if before.code is None:
             opening = Opening(error, until, current().community)
             for listener in self._listeners:

@@ -7,7 +7,7 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import ParamSpec, TypeVar
 
 from clipsim.context import Context, working_for
@@ -21,8 +21,6 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LONGEST_NAP = 300.0  # seconds after which the clock is looked at, whatever is due when
-
 Work = Callable[[Job, Progress], Awaitable[Answer]]
 
 
@@ -34,7 +32,6 @@ class Desk:
         self._courtesy = courtesy
         self._running: dict[int, asyncio.Task[Answer]] = {}
         self._cancelled: set[int] = set()
-        self._news = asyncio.Event()  # a time at which something is due may have changed
 
     async def run(
         self,
@@ -81,7 +78,6 @@ class Desk:
                 await state.settled()
                 not_before = self._courtesy.not_before() if isinstance(error, REFUSALS) else None
                 await asyncio.to_thread(self._jobs.fail, job_id, error, not_before)
-                self._news.set()
                 raise
             finally:
                 del self._running[job_id]
@@ -115,28 +111,11 @@ class Desk:
         await asyncio.to_thread(self._jobs.drop, job_id)
         return job
 
-    async def retry(self, job_id: int, community: str) -> Job:
-        """Have a failed job tried again now."""
-        job = await asyncio.to_thread(self._jobs.retry, job_id, community)
-        self._news.set()
-        return job
-
     def _stop(self, job_id: int) -> None:
         task = self._running.get(job_id)
         if task is not None and not task.done():
             self._cancelled.add(job_id)
             task.cancel()
-
-    async def due(self) -> list[Job]:
-        """Wait until failed jobs are to be tried again, and return them, queued: whoever calls this runs them."""
-        while True:
-            self._news.clear()
-            if found := await asyncio.to_thread(self._jobs.claim):
-                return found
-            at = await asyncio.to_thread(self._jobs.next_time)
-            nap = LONGEST_NAP if at is None else min(LONGEST_NAP, max(0.05, (at - datetime.now(UTC)).total_seconds()))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), nap)
 
 
 class _Row:

@@ -32,6 +32,7 @@ from clipsim.library import Library
 from clipsim.model import HOME, MODALITIES, Clip, Features, Lyrics, Media, Modality, Progress, Stage
 from clipsim.settings import Settings
 from clipsim.sources.lyrics import INSTRUMENTAL, UNHEARD
+from clipsim.stopwatch import Stopwatch
 from clipsim.workers import Pool
 
 log = logging.getLogger(__name__)
@@ -67,12 +68,14 @@ class Intake:
         library: Library,
         pool: Callable[[], Pool],
         courtesy: Courtesy,
+        stopwatch: Stopwatch,
     ) -> None:
         self._settings = settings
         self._preset = preset
         self._library = library
         self._pool = pool
         self._courtesy = courtesy
+        self._stopwatch = stopwatch
         self._flights: dict[str, _Flight] = {}
         shutil.rmtree(settings.data / INCOMING, ignore_errors=True)  # of a process that was killed
 
@@ -141,7 +144,8 @@ class Intake:
         folder = await asyncio.to_thread(self._folder)
         try:
             async with self._courtesy.turn(source):
-                media = await sources.fetch(source, folder, self._settings)
+                with self._stopwatch.measure("fetching"):
+                    media = await sources.fetch(source, folder, self._settings)
             return await then(media)
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

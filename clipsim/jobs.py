@@ -105,12 +105,6 @@ class Jobs:
                 connection.execute(jobs.update().where((jobs.c.id == job.id) & _due(now)).values(state="queued"))
         return [self.get(job.id) for job in found]
 
-    def next_time(self) -> datetime | None:
-        """When the next failed job is to be tried again; None where none is."""
-        with self._database.read() as connection:
-            soonest = sa.select(sa.func.min(jobs.c.retry_at)).where(jobs.c.state == "failed")
-            return connection.execute(soonest).scalar()
-
     def resume(self) -> list[Job]:
         """At start-up: what was under way is queued again, and returned, oldest first.
 
@@ -192,7 +186,7 @@ class Jobs:
             connection.execute(jobs.delete().where(jobs.c.id == job_id))
 
     def prune(self, before: datetime | None = None) -> int:
-        """Forget the jobs that ended before then (default: `KEPT` ago) and will not be tried again; returns how many."""
+        """Forget the jobs that ended before then (default: `KEPT` ago), for good; returns how many."""
         before = before or datetime.now(UTC) - KEPT
         ended = (jobs.c.state == "done") | ((jobs.c.state == "failed") & jobs.c.retry_at.is_(None))
         with self._database.write() as connection:

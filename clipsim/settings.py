@@ -71,7 +71,9 @@ class Settings(BaseSettings):
         True, description="ask Discord for the message-content intent, so that pasted links are seen"
     )
     shards: str = Field(
-        "off", pattern=r"^(off|auto|[1-9]\d{0,3})$", description="connections to Discord: `off` (one), `auto`, or a number"
+        "off",
+        pattern=r"^(off|auto|[1-9]\d{0,3})$",
+        description="connections to Discord: `off` (one), `auto`, or a number",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="how much is logged")
     log_format: Literal["text", "json"] = Field("text", description="lines of `text`, or of `json` for a log collector")
