@@ -6,12 +6,15 @@ every line of the log names its job, and whoever shares something out among comm
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TypeVar
 
 from clipsim.model import HOME
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +42,9 @@ def working_for(context: Context) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def call_for(context: Context, function: Callable[..., T], *arguments: object) -> T:
+    """A function's result, worked out for somebody: what a worker process is given to do."""
+    with working_for(context):
+        return function(*arguments)

@@ -525,9 +525,9 @@ class ClipSim:
             stopped.set()  # its thread ends at its next step
             raise
 
-    async def warm(self) -> None:
-        """Load the encoders now instead of with the first clip."""
-        await self._pool().warm()
+    async def warm(self) -> BaseException | None:
+        """Load the encoders now instead of with the first clip; returns what prevented it."""
+        return await self._pool().warm()
 
     # Jobs: what was accepted is not lost
 

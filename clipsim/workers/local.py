@@ -18,6 +18,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from clipsim import logs
+from clipsim.context import call_for, current
 from clipsim.encoders import Preset
 from clipsim.errors import EncodeTimeout, WorkerDied
 from clipsim.model import Features, Media, Modality
@@ -53,15 +55,16 @@ class LocalPool:
 
         return await self._run(stages.encode, modality, media, self._preset, self._settings.max_duration)
 
-    async def warm(self) -> None:
-        """Load the encoders in every worker. A failure is logged, and shows again with the first clip."""
+    async def warm(self) -> BaseException | None:
+        """Load the encoders in every worker. A failure is logged and returned, and shows again with the first clip."""
         from clipsim.workers import stages
 
-        for result in await asyncio.gather(
-            *(self._run(stages.load, self._preset) for _ in self._workers), return_exceptions=True
-        ):
-            if isinstance(result, BaseException):
-                log.warning("the encoders could not be loaded ahead: %s", result)
+        loading = (self._run(stages.load, self._preset) for _ in self._workers)
+        found = await asyncio.gather(*loading, return_exceptions=True)
+        failures = [result for result in found if isinstance(result, BaseException)]
+        for failure in failures:
+            log.warning("the encoders could not be loaded ahead: %s", failure)
+        return failures[0] if failures else None
 
     async def close(self) -> None:
         """Kill the workers."""
@@ -103,10 +106,13 @@ class _Worker:
         loop = asyncio.get_running_loop()
         if self._executor is None:
             self._executor = ProcessPoolExecutor(
-                1, mp_context=multiprocessing.get_context("spawn"), initializer=_start, initargs=(self._threads,)
+                1,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_start,
+                initargs=(self._threads, logs.inherited()),
             )
             self._pid = await loop.run_in_executor(self._executor, os.getpid)
-        return await loop.run_in_executor(self._executor, function, *arguments)
+        return await loop.run_in_executor(self._executor, call_for, current(), function, *arguments)
 
     def kill(self) -> None:
         executor, pid = self._executor, self._pid
@@ -119,8 +125,9 @@ class _Worker:
         executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _start(threads: int) -> None:
-    """Make a fresh worker a quiet child: it leaves Ctrl-C to its parent and does not outlive it."""
+def _start(threads: int, setup: logs.Setup | None) -> None:
+    """Make a fresh worker a quiet child: it leaves Ctrl-C to its parent, logs as it does and does not outlive it."""
+    logs.take_over(setup)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):

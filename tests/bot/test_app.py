@@ -19,8 +19,8 @@ import discord
 import pytest
 import yarl
 
-from bot import app, logs, text
-from clipsim import settings
+from bot import app, text
+from clipsim import logs, settings
 from tests.conftest import ROOT
 from tests.doubles.discord import FakeDiscord
 from tests.doubles.sim import SimDouble
