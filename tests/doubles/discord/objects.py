@@ -81,6 +81,20 @@ class User:
 
 
 @dataclass(eq=False)
+class Guild:
+    """A server. Its messages of the system and its notices to moderators go to these channels, where it has any."""
+
+    name: str
+    id: int = field(default_factory=snowflake)
+    system: Channel | None = None
+    moderators: Channel | None = None
+
+    def shard(self, count: int) -> int:
+        """The connection that hears of it, of so many."""
+        return (self.id >> 22) % count
+
+
+@dataclass(eq=False)
 class Channel:
     """A text channel, or a direct message channel where `guild` is None. `denied` is what the bot may not do there."""
 
@@ -136,6 +150,7 @@ class Message:
     attachments: list[JSON] = field(default_factory=list)
     flags: int = 0
     reference: int | None = None  # the message it replies to
+    nonce: str | None = None
     interaction: Interaction | None = None
     deleted: bool = False
     edited: str | None = None
