@@ -84,6 +84,15 @@ class Chat:
                 delay = min(RETRY_AT_MOST, 2 * delay)
 
 
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """That Discord's gateway is gone for a moment is no failure of this program, though discord.py logs it as one."""
+    if str(record.msg).startswith("Attempting a reconnect") and record.exc_info and record.exc_info[1] is not None:
+        error = record.exc_info[1]
+        record.msg, record.args = "%s: %s", (record.getMessage(), str(error) or type(error).__name__)
+        record.exc_info, record.levelno, record.levelname = None, logging.WARNING, "WARNING"
+    return True
+
+
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run everything until `stop` is set. Raises CannotRun, or the error that the library could not be opened with."""
     token = settings.discord_token.get_secret_value().strip() if settings.discord_token else ""
@@ -178,6 +187,8 @@ def main() -> None:
         token = settings.discord_token
         secret = token.get_secret_value().strip() if token else ""
         logs.set_up(settings.log_level, secret, form=settings.log_format)
+        for name in ("discord.client", "discord.shard"):
+            logging.getLogger(name).addFilter(_in_one_line)
         asyncio.run(_run(settings))
     except (ClipSimError, CannotRun) as error:
         sys.exit(str(error))

@@ -54,7 +54,10 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """One link of a reply: its job, its place among the reply's parts, and whether it yields to others."""
+    """One link of a reply: its job, its place among the reply's parts, and whether it yields to others.
+
+    An import yields wherever it waits; a second attempt only until a place for it is free: somebody wants it.
+    """
 
     job: Any
     board: Board
@@ -63,6 +66,11 @@ class Errand:
     wish: Wish
     left: int = 0  # links of the message that were left out
     background: bool = False
+
+    @property
+    def imported(self) -> bool:
+        """Whether it was taken in the background."""
+        return bool((self.job.reply or {}).get("background"))
 
 
 class Errands:
@@ -122,7 +130,7 @@ class Errands:
             if where.get("message") is not None:
                 self._written[where["channel"], where["message"]] = errand.board
             row = {**asdict(errand.wish), **where, "part": errand.place, "of": errand.parts}
-            row |= {"background": True} if (job.reply or {}).get("background") else {}
+            row |= {"background": True} if errand.imported else {}
             try:
                 await self._sim.set_reply(job.id, row)
             except ClipSimError as error:
@@ -132,7 +140,7 @@ class Errands:
 
     async def _run(self, errand: Errand) -> None:
         job = errand.job
-        with working_for(Context(job.id, job.community, errand.background)):
+        with working_for(Context(job.id, job.community, errand.imported)):
             try:
                 embed = await self._answer(errand)
                 log.info("answered reply=%s", errand.board.record.get("message"))
@@ -160,7 +168,7 @@ class Errands:
             self._turns.pause(piece)
             show(render.said(str(job.source), text.waiting_for_youtube(render.moment(until))))
 
-        answer = await self._sim.run(job.id, k=wish.k, progress=told, waits=waits, background=errand.background)
+        answer = await self._sim.run(job.id, k=wish.k, progress=told, waits=waits, background=errand.imported)
         if wish.show == "cluster":
             cluster = await self._sim.cluster_of(answer.query, community=job.community)
             return render.cluster(answer.query, cluster, budget=budget)
@@ -247,7 +255,7 @@ class Errands:
         await board.begin()
         await self._begin(
             [
-                Errand(job, board, place, count, Wish.read(row), 0, background or bool(job.reply.get("background")))
+                Errand(job, board, place, count, Wish.read(row), 0, background or "background" in job.reply)
                 for place, job in by_place.items()
             ]
         )

@@ -25,7 +25,6 @@ from clipsim.errors import (
     BY_CODE,
     BotCheck,
     ClipSimError,
-    FetchFailed,
     FetchTimeout,
     NetworkDown,
     RateLimited,
@@ -51,7 +50,7 @@ PATIENCE = 60.0  # seconds that somebody waits who has no job: a person before a
 DAY = 24 * 3600.0  # seconds
 
 REFUSALS = (BotCheck, RateLimited)
-UNTOLD = (NetworkDown, FetchTimeout, FetchFailed)  # failures from which nothing follows about the address
+UNTOLD = (NetworkDown, FetchTimeout)  # failures from which nothing follows about the address
 
 State = Literal["closed", "open", "half-open"]  # closed: all is well
 Waits = Callable[[datetime | None], None]  # told about when a clip's turn comes, and (None) that it has come

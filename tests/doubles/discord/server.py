@@ -113,6 +113,7 @@ class FakeDiscord:
         self._limits: dict[str, Limit] = {}
         self._everywhere = Limit(0, 0.0)
         self._faults: dict[str, Fault] = {}
+        self._held: dict[str, asyncio.Event] = {}
         self.down = False  # whether the gateway lets nobody in
         self._spent: dict[tuple[str, str], deque[float]] = defaultdict(deque)
         self._news = asyncio.Condition()
@@ -335,6 +336,15 @@ class FakeDiscord:
         """Answer the next requests of a route with a status such as 502; `late`: after doing what they ask for."""
         self._faults[route] = Fault(times, status, late)
 
+    def hold(self, route: str) -> asyncio.Event:
+        """Do what requests of a route ask for, but answer only when this is set: a process may end meanwhile."""
+        return self._held.setdefault(route, asyncio.Event())
+
+    def forget_nonces(self) -> None:
+        """Some minutes pass: Discord no longer knows which nonces it has seen."""
+        for message in self._messages.values():
+            message.nonce = None
+
     async def drop_connection(self, code: int | None = None) -> None:
         """Cut the gateway's connection without a word, or close it with a code."""
         for connection in list(self._connections):
@@ -520,6 +530,8 @@ class FakeDiscord:
             Recorded(time.monotonic(), request.method, path, request.path, payload, files, status, code)
         )
         await self.changed()
+        if (held := self._held.get(route)) is not None:
+            await held.wait()
         if body is None:
             return web.Response(status=status, headers=headers)
         raw = json.dumps(body).encode()  # the content type is exactly application/json: discord.py compares it so
