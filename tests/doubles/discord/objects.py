@@ -234,6 +234,7 @@ class Interaction:
     followups: list[Message] = field(default_factory=list)
     choices: list[JSON] | None = None
     expired: bool = False
+    late: bool = False  # it was acknowledged after Discord had given it up
     done: asyncio.Event = field(default_factory=asyncio.Event)  # acknowledged
 
     @property

@@ -199,6 +199,7 @@ async def respond(call: Call) -> Answer:
         raise Refusal(400, 40060, "Interaction has already been acknowledged.")
     if time.monotonic() - interaction.at > ACK_WITHIN:
         call.discord.failures.append(f"an interaction was not acknowledged within {ACK_WITHIN} s")
+        interaction.late = True
         raise rules.unknown("interaction", 10062)
     kind, data = call.payload["type"], call.payload.get("data") or {}
     if (interaction.kind == 4) != (kind == CHOICES):

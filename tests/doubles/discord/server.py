@@ -276,18 +276,30 @@ class FakeDiscord:
         data = {"target_id": str(message.id), "resolved": resolved}
         return await self._interact(2, self._command(name, MESSAGE_MENU), message.channel.name, author, data, wait=wait)
 
-    async def autocomplete(
-        self, name: str, /, option: str, typed: str, *, author: str = "ann", **others: Any
-    ) -> list[JSON]:
+    async def autocomplete(self, name: str, /, option: str, typed: str, **more: Any) -> list[JSON]:
         """Somebody types into an option: the choices that are offered."""
+        return (await self.typing(name, option, typed, wait=True, **more)).choices or []
+
+    async def typing(
+        self,
+        name: str,
+        /,
+        option: str,
+        typed: str,
+        *,
+        channel: str = "general",
+        author: str = "ann",
+        wait: bool = False,
+        **others: Any,
+    ) -> Interaction:
+        """Somebody types into an option."""
         command = self._command(name, 1)
         known = next(each for each in command["options"] if each["name"] == option)
         if not known.get("autocomplete"):
             raise ValueError(f"/{name} does not complete {option}")
         given = [self._option(command, key, value) for key, value in others.items()]
         given.append({"name": option, "type": known["type"], "value": typed, "focused": True})
-        interaction = await self._interact(4, command, "general", author, {"options": given})
-        return interaction.choices or []
+        return await self._interact(4, command, channel, author, {"options": given}, wait=wait)
 
     async def wait_for_message(self, wanted: Callable[[Message], object], seconds: float = 30.0) -> Message:
         """The first message of the bot that is wanted, now or within so many seconds."""
