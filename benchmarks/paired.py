@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -24,10 +24,14 @@ Way = Callable[[], Callable[[], object]]
 
 @dataclass(frozen=True)
 class Run:
-    """One run: seconds on the clock, and the most memory (MiB) that its process ever held, imports included."""
+    """One run: seconds on the clock, and the most memory (MiB) that its process ever held, imports included.
+
+    `more` is whatever else the work told of itself, by name.
+    """
 
     seconds: float
     memory: float
+    more: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ def save(name: str, comparisons: list[Comparison]) -> Path:
 def _once(way: Way) -> Run:
     work = way()
     begun = time.perf_counter()
-    work()
+    told = work()
     seconds = time.perf_counter() - begun
-    return Run(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    more = told if isinstance(told, dict) else {}
+    return Run(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, more)

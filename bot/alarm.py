@@ -42,7 +42,8 @@ class Alarm:
         guild = self._client.get_guild(int(opening.community))
         if guild is None or not self._sim.may_alarm(opening.community):
             return
-        sentence = text.youtube_refuses(render.problem(opening.error), render.moment(opening.until))
+        texts = text.for_locale(guild.preferred_locale)
+        sentence = texts.youtube_refuses(render.problem(texts, opening.error), render.moment(opening.until))
         try:
             channel = _channel(guild)
             if channel is not None:

@@ -24,7 +24,15 @@ PASSING = (discord.HTTPException, aiohttp.ClientError, OSError, asyncio.TimeoutE
 class Board:
     """One reply of one embed per part. A part is in progress until it is finished; then it changes no more."""
 
-    def __init__(self, reply: Reply, parts: Sequence[discord.Embed], *, finished: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        reply: Reply,
+        parts: Sequence[discord.Embed],
+        *,
+        finished: frozenset[int] = frozenset(),
+        post: int | None = None,
+    ) -> None:
+        self.post = post  # the message that it answers
         self._reply = reply
         self._parts = list(parts)
         self._open = set(range(len(parts))) - finished

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
-from bot import commands, links, metrics, text
+from bot import commands, metrics, text
 from bot.alarm import Alarm
+from bot.departures import Departures
 from bot.errands import Errands
-from bot.replies import MessageReply
+from bot.guilds import Guilds, community
+from bot.posts import Posts
+from bot.text.commands import Translator
 
 if TYPE_CHECKING:
     from clipsim.core import ClipSim
@@ -24,6 +27,8 @@ log = logging.getLogger(__name__)
 PERMISSIONS = discord.Permissions(**dict.fromkeys(text.PERMISSIONS, True))
 UNKNOWN_INTERACTION = 10062
 
+__all__ = ["PERMISSIONS", "Bot", "ShardedBot", "community", "intents", "make"]
+
 
 def intents(*, message_content: bool) -> discord.Intents:
     """What the bot is told of: guilds, and messages; their content where Discord and the operator allow it."""
@@ -33,11 +38,6 @@ def intents(*, message_content: bool) -> discord.Intents:
     wanted.dm_messages = True
     wanted.message_content = message_content
     return wanted
-
-
-def community(guild_id: int | None, user_id: int) -> str:
-    """Whose library: a guild's own, or in direct messages one's own."""
-    return str(guild_id) if guild_id is not None else f"dm-{user_id}"
 
 
 class Bot(discord.Client):
@@ -62,6 +62,10 @@ class Bot(discord.Client):
         self.hosts = settings.hosts
         self.errands = Errands(sim, self, workers=settings.workers)
         self.alarm = Alarm(sim, self)
+        self.chosen = Guilds(sim)
+        self.posts = Posts(self)
+        self.departures = Departures(self, settings.forget_after)
+        self._forgetting: asyncio.Task[None] | None = None
         self.tree = Tree(
             self,
             allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=False),
@@ -73,6 +77,8 @@ class Bot(discord.Client):
 
     async def setup_hook(self) -> None:
         """Logged in, not yet connected: tell Discord the commands meanwhile."""
+        await self.tree.set_translator(Translator())
+        await self.chosen.load()
         self._sync = asyncio.create_task(self._sync_commands(), name="sync commands")
 
     async def _sync_commands(self) -> None:
@@ -90,40 +96,34 @@ class Bot(discord.Client):
         if not self._resumed:
             self._resumed = True
             await self.errands.resume()
+            await self.departures.connected()
+            self._forgetting = asyncio.create_task(self.departures.run(), name="forget who is gone")
 
     async def on_message(self, message: discord.Message) -> None:
         """Answer the links of a message with one reply."""
-        if message.author.bot or message.webhook_id or not message.content:
-            return
-        if message.type not in (discord.MessageType.default, discord.MessageType.reply):
-            return
-        found = links.find(message.content, self.hosts)
-        if not found:
-            return
-        allowed = self._allowed(message)
-        if not allowed.send_messages:
-            log.info("message=%d has links, but the bot may not write in channel=%d", message.id, message.channel.id)
-            return
-        reply = MessageReply(
-            message.channel,
-            message.channel.id,
-            to=message.id if allowed.read_message_history else None,
-            embeds=allowed.embed_links,
-        )
-        whose = community(message.guild.id if message.guild else None, message.author.id)
-        await self.errands.take(found, reply, community=whose, requester=str(message.author.id))
+        await self.posts.posted(message)
 
-    @staticmethod
-    def _allowed(message: discord.Message) -> discord.Permissions:
-        """What the bot may do where the message is; `send_messages` says so for threads, too."""
-        me = message.guild.me if message.guild else None
-        if me is None or isinstance(message.channel, discord.PartialMessageable):
-            return discord.Permissions.all()  # nothing known forbids it
-        allowed = message.channel.permissions_for(me)
-        if isinstance(message.channel, discord.Thread):
-            allowed.send_messages = allowed.send_messages_in_threads
-        allowed.send_messages &= allowed.view_channel
-        return allowed
+    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
+        """Follow what its author made of a message; Discord's own edits (previews of links) say nobody edited it."""
+        if payload.message.edited_at is not None:
+            await self.posts.edited(payload.message)
+
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        """Leave what was asked there."""
+        await self.posts.deleted(payload.message_id)
+
+    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+        """The same, for many."""
+        for message_id in sorted(payload.message_ids):
+            await self.posts.deleted(message_id)
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        """Added to a guild, perhaps again."""
+        await self.departures.joined(guild.id)
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """Removed from a guild (an outage is another event)."""
+        await self.departures.removed(guild.id)
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         """An event's handler failed: log it, go on."""
@@ -160,6 +160,8 @@ class Bot(discord.Client):
         """Stop taking links, then leave Discord."""
         if self._sync is not None:
             self._sync.cancel()
+        if self._forgetting is not None:
+            self._forgetting.cancel()
         await self.errands.close()
         await super().close()
 
@@ -193,6 +195,6 @@ class Tree(app_commands.CommandTree[Bot]):
             return
         if isinstance(cause, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
             log.warning("interaction=%d is for a command that has changed: %s", interaction.id, cause)
-            await commands.whisper(interaction, text.STALE_COMMAND)
+            await commands.whisper(interaction, text.for_locale(interaction.locale).STALE_COMMAND)
             return
         await commands.explain(interaction, cause)

@@ -11,6 +11,7 @@ import logging
 import secrets
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -18,41 +19,51 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import discord
 
-from bot import links, metrics, render, text
+from bot import links, metrics, places, render
 from bot.board import PASSING, Board
-from bot.replies import InteractionReply, MessageReply, Reply, restored
+from bot.gate import Admission
+from bot.replies import Reply
+from bot.text import Texts, for_locale
 from bot.turns import Turns
 from clipsim.context import Context, working_for
-from clipsim.errors import ClipSimError, UnexpectedError
+from clipsim.errors import ClipSimError, NoSuchJob, UnexpectedError
 from clipsim.model import JSON, By, Stage
 
 if TYPE_CHECKING:
     from clipsim.core import ClipSim
+    from clipsim.model import Post
     from clipsim.sources import Source
 
 log = logging.getLogger(__name__)
 
 FETCHING = 2  # clips that may be on their way while the workers are busy with others
-PRUNE_EVERY = 6 * 3600.0  # seconds
 LOOK = 20.0  # seconds between two looks at what is due to be tried again
+PRUNE_EVERY = 6 * 3600.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is wanted of a link: the clips like it (so many, compared by), or its cluster."""
+    """What is wanted of a link: the clips like it (so many, compared by), or its cluster; said in a language.
+
+    `post` is the message that it was pasted in; `where` (a channel) and `guild` say where that is.
+    """
 
     show: Literal["similar", "cluster"] = "similar"
     k: int = 5
     by: By = "all"
+    language: str = "en"
+    post: int | None = None
+    where: int | None = None
+    guild: int | None = None
 
     @classmethod
     def read(cls, row: JSON) -> Wish:
         """From a job's row; what is not there is the default."""
-        known = {name: row[name] for name in ("show", "k", "by") if name in row}
+        known = {name: row[name] for name in ("show", "k", "by", "language", "post", "where", "guild") if name in row}
         return cls(**known)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Errand:
     """One link of a reply: its job, its place among the reply's parts, and whether it yields to others.
 
@@ -72,6 +83,11 @@ class Errand:
         """Whether it was taken in the background."""
         return bool((self.job.reply or {}).get("background"))
 
+    @property
+    def texts(self) -> Texts:
+        """The language that it is answered in."""
+        return for_locale(self.wish.language)
+
 
 class Errands:
     """All links that this process answers."""
@@ -83,7 +99,10 @@ class Errands:
         self._mine: set[Any] = set()  # ids of jobs that this process has in hand
         self._boards: weakref.WeakSet[Board] = weakref.WeakSet()
         self._written: weakref.WeakValueDictionary[tuple[Any, Any], Board] = weakref.WeakValueDictionary()
+        self._waiting: dict[Any, Errand] = {}  # by a job's id: what was not begun
+        self._put_off: list[Any] = []  # jobs whose replies could not be reached
         self._keeping: list[asyncio.Task[None]] = []
+        self._at_once: set[asyncio.Task[None]] = set()
 
     async def take(
         self,
@@ -93,6 +112,7 @@ class Errands:
         community: str,
         requester: str,
         wish: Wish | None = None,
+        admission: Admission | None = None,
         background: bool = False,
     ) -> None:
         """Accept links, write the reply, and have them answered there. Returns when the reply is written.
@@ -100,24 +120,29 @@ class Errands:
         Links after the fifth are left out, and the reply says so. What is taken in the background (an import) comes
         when nobody else waits.
         """
-        wish = wish or Wish()
+        wish, admission = wish or Wish(), admission or Admission()
+        texts = for_locale(wish.language)
         taken, left = found[: links.MOST], len(found) - links.MOST
         jobs: dict[int, Any] = {}
-        parts = [render.progress(str(source.url), None) for source in taken]
+        parts = [render.progress(texts, str(source.url), None) for source in taken]
         for place, source in enumerate(taken):
             row = {**asdict(wish), **reply.record(), "part": place, "of": len(taken)}
             row |= {"background": True} if background else {}
+            if (post := admission.known.get(source.id)) is not None:
+                row |= {"known": True, "first": _first(texts, post, wish)}
             try:
+                if (refusal := admission.refused.get(source.id)) is not None:
+                    raise refusal
                 jobs[place] = await self._sim.accept(
                     str(source.url), community=community, requester=requester, reply=row
                 )
                 self._mine.add(jobs[place].id)
                 log.info("job=%s accepted link=%s community=%s", jobs[place].id, source.url, community)
             except Exception as error:
-                parts[place] = render.failure(str(source.url), *explained(error, f"link={source.url}"))
+                parts[place] = render.failure(texts, str(source.url), *explained(error, f"link={source.url}"))
         if left > 0:
-            parts[-1].set_footer(text=text.links_left_out(left))
-        board = Board(reply, parts, finished=frozenset(range(len(taken))) - jobs.keys())
+            parts[-1].set_footer(text=texts.links_left_out(left))
+        board = Board(reply, parts, finished=frozenset(range(len(taken))) - jobs.keys(), post=wish.post)
         self._boards.add(board)
         errands = [Errand(job, board, place, len(taken), wish, left, background) for place, job in jobs.items()]
         await board.begin()
@@ -127,54 +152,69 @@ class Errands:
         """Note in the rows where the reply is, and have the work done."""
         for errand in errands:
             job, where = errand.job, errand.board.record
+            self._waiting[job.id] = errand
             if where.get("message") is not None:
                 self._written[where["channel"], where["message"]] = errand.board
-            row = {**asdict(errand.wish), **where, "part": errand.place, "of": errand.parts}
-            row |= {"background": True} if errand.imported else {}
+            row = {**(job.reply or {}), **asdict(errand.wish), **where, "part": errand.place, "of": errand.parts}
             try:
                 await self._sim.set_reply(job.id, row)
             except ClipSimError as error:
                 log.warning("job=%s its reply could not be noted: %s", job.id, error)
         for errand in errands:
-            self._turns.submit(errand.job.community, partial(self._run, errand), background=errand.background)
+            work = partial(self._run, errand)
+            if (errand.job.reply or {}).get("known") and not errand.background:
+                # Nothing is fetched: it need not wait for those whose is.
+                task = asyncio.create_task(work(), name=f"job {errand.job.id}")
+                self._at_once.add(task)
+                task.add_done_callback(self._at_once.discard)
+            else:
+                self._turns.submit(errand.job.community, work, background=errand.background)
 
     async def _run(self, errand: Errand) -> None:
-        job = errand.job
+        job, texts = errand.job, errand.texts
+        if self._waiting.pop(job.id, None) is None:
+            return  # it was withdrawn
         with working_for(Context(job.id, job.community, errand.imported)):
             try:
                 embed = await self._answer(errand)
                 log.info("answered reply=%s", errand.board.record.get("message"))
             except Exception as error:
                 told = explained(error, f"link={job.source}")
-                embed = render.failure(str(job.source), *told, await self._again(job.id))
+                embed = render.failure(texts, str(job.source), *told, await self._again(job.id))
             finally:
+                self._waiting.pop(job.id, None)
                 self._mine.discard(job.id)
             if errand.left > 0 and errand.place == errand.parts - 1:
-                embed.set_footer(text=text.links_left_out(errand.left))
+                embed.set_footer(text=texts.links_left_out(errand.left))
             errand.board.finish(errand.place, embed)
 
     async def _answer(self, errand: Errand) -> discord.Embed:
-        job, wish, budget = errand.job, errand.wish, render.share(errand.parts)
-        loop, piece = asyncio.get_running_loop(), asyncio.current_task()
-        show = partial(errand.board.tell, errand.place)
+        job, wish, texts, board = errand.job, errand.wish, errand.texts, errand.board
+        loop, piece, budget = asyncio.get_running_loop(), asyncio.current_task(), render.share(errand.parts)
+        show = partial(board.tell, errand.place)
 
         def told(stage: Stage) -> None:  # from any thread
-            loop.call_soon_threadsafe(show, render.progress(str(job.source), stage))
+            loop.call_soon_threadsafe(show, render.progress(texts, str(job.source), stage))
 
         def waits(until: datetime | None) -> None:
             if until is None:
+                self._waiting.pop(job.id, None)
                 self._turns.go_on(piece)
                 return
+            self._waiting[job.id] = errand  # it may be withdrawn
             self._turns.pause(piece)
-            show(render.said(str(job.source), text.waiting_for_youtube(render.moment(until))))
+            show(render.waiting(texts, str(job.source), until))
 
         answer = await self._sim.run(job.id, k=wish.k, progress=told, waits=waits, background=errand.imported)
+        row = {**(job.reply or {}), **board.record}
+        if not row.get("known") and (place := _place(row, wish)):
+            await self._sim.set_place(answer.query, place, community=job.community)
         if wish.show == "cluster":
             cluster = await self._sim.cluster_of(answer.query, community=job.community)
-            return render.cluster(answer.query, cluster, budget=budget)
+            return render.cluster(texts, answer.query, cluster, budget=budget)
         if wish.by != "all":
             answer = await self._sim.query(answer.query, wish.k, wish.by, community=job.community)
-        return render.answer(answer, by=wish.by, budget=budget)
+        return render.answer(texts, answer, by=wish.by, budget=budget, first=str(row.get("first") or ""))
 
     async def _again(self, job_id: Any) -> datetime | None:
         """When a job that failed is tried again."""
@@ -201,10 +241,13 @@ class Errands:
 
     async def look(self) -> None:
         """Take up the jobs that failed and are due now: those whose time has come, and those somebody wants tried."""
+        put_off, self._put_off = self._put_off, []
         try:
-            await self._take_up(await self._sim.due(), background=True)
+            due = await self._sim.due()
         except ClipSimError as error:
             log.warning("the jobs that are due cannot be read: %s", error)
+            due = []
+        await self._take_up([*put_off, *due], background=True)
 
     async def _retry(self) -> None:
         while True:
@@ -231,31 +274,37 @@ class Errands:
             if not row.get("channel"):
                 self._turns.submit(job.community, partial(self._quietly, job), background=True)
                 continue
-            own = () if row.get("message") or row.get("to") else (job.id,)
+            own = () if row.get("message") or row.get("to") else (row.get("quiet") or row.get("asked") or job.id,)
             replies.setdefault((row["channel"], row.get("message"), row.get("to"), *own), []).append(job)
         for one in replies.values():
             await self._take_up_reply(one, background)
 
     async def _take_up_reply(self, jobs: list[Any], background: bool) -> None:
-        row = jobs[0].reply
+        row, names = jobs[0].reply, ",".join(str(job.id) for job in jobs)
+        texts = for_locale(row.get("language"))
         by_place = {int(job.reply.get("part", place)): job for place, job in enumerate(jobs)}
         count = max([int(row.get("of", 1)), *(place + 1 for place in by_place)])
-        log.info("jobs=%s taken up again", ",".join(str(job.id) for job in jobs))
         board = self._written.get((row["channel"], row.get("message"))) if row.get("message") else None
         if board is None:
-            reply = restored(row, self._client)
-            parts = [render.progress(str(job.source), None) for job in jobs]
-            if count > 1:
-                shown = await _shown(reply)
-                parts = shown[:count] + [discord.Embed(description="…") for _ in range(count - len(shown))]
-            board = Board(reply, parts, finished=frozenset(range(count)))
+            try:
+                reply = await places.restored(self._client, row)
+            except PASSING as error:
+                log.warning("jobs=%s cannot be answered yet: %s", names, error)
+                self._put_off += jobs
+                self._mine -= {job.id for job in jobs}
+                return
+            shown = await _shown(reply) if count > 1 else []
+            parts = shown[:count] + [discord.Embed(description="…") for _ in range(count - len(shown))]
+            board = Board(reply, parts, finished=frozenset(range(count)), post=row.get("post"))
             self._boards.add(board)
+        log.info("jobs=%s taken up again", names)
         for place, job in by_place.items():
-            board.reopen(place, render.progress(str(job.source), None))
+            board.reopen(place, render.progress(texts, str(job.source), None))
         await board.begin()
+        wish = Wish.read(row)
         await self._begin(
             [
-                Errand(job, board, place, count, Wish.read(row), 0, background or "background" in job.reply)
+                Errand(job, board, place, count, wish, 0, background or "background" in job.reply)
                 for place, job in by_place.items()
             ]
         )
@@ -270,6 +319,24 @@ class Errands:
             finally:
                 self._mine.discard(job.id)
 
+    async def withdraw(self, job: Any) -> bool:
+        """Leave a link that its message no longer has; False where its work has begun."""
+        errand = self._waiting.pop(job.id, None)
+        if errand is None:
+            return False
+        self._mine.discard(job.id)
+        errand.board.finish(errand.place, render.withdrawn(errand.texts, str(job.source)))
+        with suppress(NoSuchJob):
+            await self._sim.drop_job(job.id, job.community)
+        log.info("job=%s withdrawn", job.id)
+        return True
+
+    def abandon(self, post: int) -> None:
+        """The message with this id is gone: write its replies no more."""
+        for board in list(self._boards):
+            if board.post == post:
+                board.close()
+
     async def close(self) -> None:
         """Stop; what is not done stays in the library's jobs."""
         for task in self._keeping:
@@ -277,10 +344,33 @@ class Errands:
         await asyncio.gather(*self._keeping, return_exceptions=True)
         for board in list(self._boards):
             board.close()
+        for task in list(self._at_once):
+            task.cancel()
+        await asyncio.gather(*self._at_once, return_exceptions=True)
         await self._turns.close()
 
 
-async def _shown(reply: MessageReply | InteractionReply) -> list[discord.Embed]:
+def _first(texts: Texts, post: Post, wish: Wish) -> str:
+    """When and where a clip was posted first, as Markdown; nothing where that is this very message."""
+    where = post.place or {}
+    channel, message = where.get("channel"), where.get("message")
+    if message is not None and message == wish.post:
+        return ""
+    link = None
+    if isinstance(channel, int) and isinstance(message, int):
+        link = f"https://discord.com/channels/{wish.guild or '@me'}/{channel}/{message}"
+    who = f"<@{post.by}>" if post.by and post.by.isascii() and post.by.isdecimal() else ""
+    return texts.posted(who, post.at, discord.utils.utcnow(), link)
+
+
+def _place(row: JSON, wish: Wish) -> JSON | None:
+    """Where a clip was posted: the message with the link, or the public answer to a command."""
+    if wish.post is not None:
+        return {"channel": wish.where, "message": wish.post}
+    return None if row.get("private") or not row.get("message") else {k: row[k] for k in ("channel", "message")}
+
+
+async def _shown(reply: Any) -> list[discord.Embed]:
     try:
         return await reply.existing()
     except PASSING as error:

@@ -1,4 +1,4 @@
-"""Results to embeds: pure functions, no Discord connection, no clock.
+"""Results to embeds: pure functions, no Discord connection, no clock. What they say is in `bot.text`, in any language.
 
 Discord's limits hold by construction: every text is cut to its field's limit at a word boundary, and what is left of
 the 6000 characters of a message is counted down. Titles, tags and words come from strangers: they can neither ping nor
@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 import discord
 
-from bot import text
+from bot.text import Texts, Told
 from clipsim.errors import ClipSimError
 from clipsim.model import Answer, By, Clip, Cluster, Clustering, Match, Modality, Stage
 
@@ -31,6 +31,7 @@ URL = 512  # longest address that is shown as a link
 
 ACCENT = discord.Colour(0x5B8DEF)
 TROUBLE = discord.Colour(0xC8553D)
+WORKING = discord.Colour(0x8A919E)  # of what is not done yet
 ICONS: dict[Modality, str] = {"audio": "🎧", "video": "👁️", "lyrics": "📝"}
 
 # How much is said about each result: (characters of its name, characters of why); the first that fits is taken.
@@ -134,9 +135,9 @@ def address(url: str | None) -> str | None:
     return shown if len(shown) <= URL else None
 
 
-def link(name: str | None, url: str | None, limit: int) -> str:
+def link(texts: Texts, name: str | None, url: str | None, limit: int) -> str:
     """`[name](url)`, or the name alone where there is no address that may be shown."""
-    shown = safe(name, limit) or text.UNTITLED
+    shown = safe(name, limit) or texts.UNTITLED
     target = address(url)
     return f"[{shown}]({target})" if target else shown
 
@@ -144,41 +145,42 @@ def link(name: str | None, url: str | None, limit: int) -> str:
 # Small parts
 
 
-def name(clip: Clip) -> str:
+def name(texts: Texts, clip: Clip) -> str:
     """Artist and title, the artist once: plain text, to be escaped where it is shown."""
     title, artist = clean(clip.title), clean(clip.artist)
     if not title:
-        return artist or text.UNTITLED
+        return artist or texts.UNTITLED
     return title if not artist or artist.casefold() in title.casefold() else f"{artist} – {title}"
 
 
-def choice(clip: Clip) -> str:
+def choice(texts: Texts, clip: Clip) -> str:
     """The clip as an autocomplete choice: plain text of 1 to 100 characters."""
-    return cut(name(clip), CHOICE)
+    return cut(name(texts, clip), CHOICE)
 
 
-def similarity(value: float) -> str:
+def similarity(texts: Texts, value: float) -> str:
     """A cosine with two digits."""
-    return f"{value:.2f}".replace("-", "−") if math.isfinite(value) else "–"
+    return texts.number(value) if math.isfinite(value) else "–"
 
 
-def _line(match: Match, name_limit: int, why_limit: int) -> str:
-    line = f"**{match.rank}** · {link(name(match.clip), match.clip.url, name_limit)} · {similarity(match.similarity)}"
+def _line(texts: Texts, match: Match, name_limit: int, why_limit: int) -> str:
+    shown = link(texts, name(texts, match.clip), match.clip.url, name_limit)
+    line = f"**{match.rank}** · {shown} · {similarity(texts, match.similarity)}"
     if not why_limit:
         return line
-    by = " · ".join(f"{ICONS[modality]} {similarity(match.by[modality])}" for modality in ICONS if modality in match.by)
-    why = safe(match.why, why_limit)
+    by = " · ".join(f"{icon} {similarity(texts, match.by[name])}" for name, icon in ICONS.items() if name in match.by)
+    why = safe(texts.why(match.why), why_limit)
     return "\n".join(part for part in (line, " — ".join(part for part in (by, why) if part)) if part)
 
 
-def _fit(heads: Sequence[str], lists: Iterable[Sequence[str]], limit: int, left_out: int) -> str:
+def _fit(texts: Texts, heads: Sequence[str], lists: Iterable[Sequence[str]], limit: int, left_out: int) -> str:
     """Heads and the most detailed of `lists` that fits; the briefest one is cut by whole entries.
 
     `left_out` entries are not in the lists at all.
     """
     entries: list[str] = []
     for chosen in lists:
-        entries = [*chosen, text.more(left_out)] if left_out else list(chosen)
+        entries = [*chosen, texts.more(left_out)] if left_out else list(chosen)
         shown = "\n".join((*heads, *entries))
         if units(shown) <= limit:
             return shown
@@ -186,7 +188,7 @@ def _fit(heads: Sequence[str], lists: Iterable[Sequence[str]], limit: int, left_
     if left_out:
         entries.pop()
     for count, entry in enumerate(entries):
-        tail = text.more(len(entries) - count + left_out)
+        tail = texts.more(len(entries) - count + left_out)
         if units(shown) + units(entry) + units(tail) + 2 > limit:
             return f"{shown}\n{tail}" if units(shown) + units(tail) + 1 <= limit else shown
         shown = f"{shown}\n{entry}" if shown else entry
@@ -194,6 +196,7 @@ def _fit(heads: Sequence[str], lists: Iterable[Sequence[str]], limit: int, left_
 
 
 def _embed(
+    texts: Texts,
     title: str,
     heads: Sequence[str],
     lists: Iterable[Sequence[str]] = (),
@@ -205,7 +208,9 @@ def _embed(
     """An embed whose texts together have at most `budget` characters; `title` is Markdown within its limit already."""
     footer = cut(clean(footer), min(FOOTER, budget // 4))
     room = min(DESCRIPTION, budget - units(title) - units(footer))
-    embed = discord.Embed(colour=ACCENT, title=title or None, description=_fit(heads, lists, room, left_out) or None)
+    embed = discord.Embed(
+        colour=ACCENT, title=title or None, description=_fit(texts, heads, lists, room, left_out) or None
+    )
     if footer:
         embed.set_footer(text=footer)
     return embed
@@ -219,22 +224,27 @@ def share(parts: int) -> int:
 # Whole replies
 
 
-def answer(found: Answer, *, by: By = "all", budget: int = TOTAL) -> discord.Embed:
-    """The clip, its cluster, and the clips most like it, each with a link, its similarity and why."""
-    heads = []
+def answer(texts: Texts, found: Answer, *, by: By = "all", budget: int = TOTAL, first: str = "") -> discord.Embed:
+    """The clip, its cluster, and the clips most like it, each with a link, its similarity and why.
+
+    `first` is Markdown of our own that is said before all that: when the clip was posted first.
+    """
+    heads = [first] if first else []
     if found.cluster:
-        heads.append(f"**{safe(found.cluster.label, 120)}** · {text.group(found.cluster.size)}")
-    if compared := text.compared_by(by):
+        heads.append(f"**{safe(found.cluster.label, 120)}** · {texts.group(found.cluster.size)}")
+    if compared := texts.compared_by(by):
         heads.append(compared)
     if not found.results:
-        heads.append(text.ALONE)
+        heads.append(texts.ALONE)
     elif heads:
         heads.append("")
+    notes = (texts.notice(found.notice or ""), *map(texts.note, found.query.notes))
     embed = _embed(
-        safe(name(found.query), min(TITLE, budget // 4)),
+        texts,
+        safe(name(texts, found.query), min(TITLE, budget // 4)),
         heads,
-        ([_line(match, *detail) for match in found.results] for detail in DETAIL),
-        footer=" ".join(part for part in (found.notice, *found.query.notes) if part),
+        ([_line(texts, match, *detail) for match in found.results] for detail in DETAIL),
+        footer=" ".join(note for note in notes if note),
         budget=budget,
     )
     return _dress(embed, found.query)
@@ -247,85 +257,106 @@ def _dress(embed: discord.Embed, clip: Clip) -> discord.Embed:
     return embed
 
 
-def progress(source: str, stage: Stage | None) -> discord.Embed:
+def progress(texts: Texts, source: str, stage: Stage | None) -> discord.Embed:
     """What is being done with a link right now; None while it waits for its turn."""
-    return _embed("", [_source(source), text.progress(stage) if stage else text.WAITING], budget=share(EMBEDS))
+    said = texts.progress(stage) if stage else texts.WAITING
+    embed = _embed(texts, "", [_source(texts, source), said], budget=share(EMBEDS))
+    embed.colour = WORKING
+    return embed
 
 
-def said(source: str, sentence: str) -> discord.Embed:
-    """A link, and a sentence of ours on what becomes of it."""
-    return _embed("", [_source(source), sentence], budget=share(EMBEDS))
+def waiting(texts: Texts, source: str, until: datetime) -> discord.Embed:
+    """A link that may not be fetched yet, and about when it may."""
+    said = texts.waiting_for_youtube(moment(until))
+    embed = _embed(texts, "", [_source(texts, source), said], budget=share(EMBEDS))
+    embed.colour = WORKING
+    return embed
 
 
 def moment(when: datetime) -> str:
     """A time as each reader's own client tells it: "in 5 minutes"."""
-    return f"<t:{math.ceil(when.timestamp())}:R>"
+    return discord.utils.format_dt(when, "R")
 
 
-def _source(url: str) -> str:
+def finished(embed: discord.Embed) -> bool:
+    """Whether an embed shows how a link ended, rather than how far it is."""
+    return embed.colour != WORKING
+
+
+def withdrawn(texts: Texts, source: str) -> discord.Embed:
+    """A link that its message no longer has, before anything was done with it."""
+    return _embed(texts, "", [_source(texts, source), texts.LINK_REMOVED], budget=share(EMBEDS))
+
+
+def _source(texts: Texts, url: str) -> str:
     """A link as a link, without what every link begins with: Discord shows no link whose text is an address itself."""
-    return link(url.removeprefix("https://").removeprefix("http://").removeprefix("www."), url, 90)
+    return link(texts, url.removeprefix("https://").removeprefix("http://").removeprefix("www."), url, 90)
 
 
-def problem(error: ClipSimError, code: str | None = None) -> str:
+def problem(texts: Texts, error: ClipSimError, code: str | None = None) -> str:
     """The error as one line of Markdown, with its code."""
-    return f"{safe(text.problem(error), 400)} (`{code or error.code}`)"
+    own = isinstance(error, Told)  # says nothing of strangers, and may name a moment or a role as Discord does
+    sentence = cut(error.message, 400) if own else safe(texts.problem(error), 400)
+    return f"{sentence} (`{code or error.code}`)"
 
 
-def failure(source: str, error: ClipSimError, code: str | None = None, again: datetime | None = None) -> discord.Embed:
+def failure(
+    texts: Texts, source: str, error: ClipSimError, code: str | None = None, again: datetime | None = None
+) -> discord.Embed:
     """A link that could not be answered, and why; `again` is when it is tried once more."""
-    heads = [_source(source), problem(error, code), *([text.again(moment(again))] if again else [])]
-    embed = _embed("", heads, budget=share(EMBEDS))
+    heads = [_source(texts, source), problem(texts, error, code)]
+    heads += [texts.again(moment(again))] if again else []
+    embed = _embed(texts, "", heads, budget=share(EMBEDS))
     embed.colour = TROUBLE
     return embed
 
 
-def cluster(clip: Clip, found: Cluster | None, *, budget: int = TOTAL) -> discord.Embed:
+def cluster(texts: Texts, clip: Clip, found: Cluster | None, *, budget: int = TOTAL) -> discord.Embed:
     """The cluster of one clip, and who else is in it."""
-    title = safe(name(clip), min(TITLE, budget // 4))
+    title = safe(name(texts, clip), min(TITLE, budget // 4))
     if found is None:
-        return _dress(_embed(title, [text.NO_CLUSTER], budget=budget), clip)
+        return _dress(_embed(texts, title, [texts.NO_CLUSTER], budget=budget), clip)
     others = [member for member in found.members if member.id != clip.id][:MEMBERS]
-    heads = [f"**{safe(found.label, 120)}** · {text.group(found.size)}", ""]
+    heads = [f"**{safe(found.label, 120)}** · {texts.group(found.size)}", ""]
     left_out = max(0, found.size - 1 - len(others))
-    return _dress(_embed(title, heads, _clips(others), left_out=left_out, budget=budget), clip)
+    return _dress(_embed(texts, title, heads, _clips(texts, others), left_out=left_out, budget=budget), clip)
 
 
-def _clips(clips: Sequence[Clip]) -> Iterator[list[str]]:
+def _clips(texts: Texts, clips: Sequence[Clip]) -> Iterator[list[str]]:
     """A line for each clip, in each detail."""
-    return ([f"· {link(name(clip), clip.url, limit)}" for clip in clips] for limit, _ in DETAIL)
+    return ([f"· {link(texts, name(texts, clip), clip.url, limit)}" for clip in clips] for limit, _ in DETAIL)
 
 
-def clusters(found: Clustering) -> discord.Embed:
+def clusters(texts: Texts, found: Clustering) -> discord.Embed:
     """All clusters, largest first, each with its label, size and the clips nearest to its centre."""
     if not found.clusters:
-        return _embed(text.CLUSTERS_TITLE, [text.NO_CLUSTERS])
+        return _embed(texts, texts.CLUSTERS_TITLE, [texts.NO_CLUSTERS])
     ordered = sorted(found.clusters, key=lambda item: (-item.size, item.id))
     shown = ordered[:CLUSTERS]
     lists = (
         [
-            f"**{safe(item.label, 80)}** · {text.group(item.size)}"
-            + "".join(f"\n· {link(name(clip), clip.url, limit)}" for clip in item.members[:named])
+            f"**{safe(item.label, 80)}** · {texts.group(item.size)}"
+            + "".join(f"\n· {link(texts, name(texts, clip), clip.url, limit)}" for clip in item.members[:named])
             for item in shown
         ]
         for limit, named in ((110, 2), (80, 1), (40, 0))
     )
-    return _embed(text.CLUSTERS_TITLE, [], lists, footer=found.method, left_out=len(ordered) - len(shown))
+    return _embed(texts, texts.CLUSTERS_TITLE, [], lists, footer=found.method, left_out=len(ordered) - len(shown))
 
 
-def library(facts: Sequence[tuple[str, str]], newest: Sequence[Clip]) -> discord.Embed:
+def library(texts: Texts, facts: Sequence[tuple[str, str]], newest: Sequence[Clip]) -> discord.Embed:
     """Facts (what, how many) and the newest clips."""
     heads = [f"{safe(what, 80)}: **{safe(value, 120)}**" for what, value in facts]
     if not newest:
-        return _embed(text.LIBRARY_TITLE, [*heads, text.NOTHING_YET])
-    return _embed(text.LIBRARY_TITLE, [*heads, "", f"**{text.NEWEST}**"], _clips(newest))
+        return _embed(texts, texts.LIBRARY_TITLE, [*heads, texts.NOTHING_YET])
+    return _embed(texts, texts.LIBRARY_TITLE, [*heads, "", f"**{texts.NEWEST}**"], _clips(texts, newest))
 
 
-def help_page(*, reads_messages: bool) -> discord.Embed:
+def help_page(texts: Texts, *, reads_messages: bool) -> discord.Embed:
     """What the bot can do; and that it cannot read messages, where that is so."""
-    heads = [text.HELP_PASTE if reads_messages else f"⚠️ {text.HELP_NO_CONTENT}", ""]
-    lines = [f"`{command}`: {what}" for command, what in text.HELP_LINES]
-    return _embed(text.HELP_TITLE, heads, [lines], footer=text.HELP_PRIVATE)
+    heads = [texts.HELP_PASTE if reads_messages else f"⚠️ {texts.HELP_NO_CONTENT}", ""]
+    lines = [f"`{command}`: {what}" for command, what in texts.HELP_LINES]
+    return _embed(texts, texts.HELP_TITLE, heads, [lines], footer=texts.HELP_PRIVATE)
 
 
 def as_text(embeds: Sequence[discord.Embed]) -> str:

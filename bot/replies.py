@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, Protocol
 
 import discord
@@ -107,78 +106,82 @@ class InteractionReply:
     """The response to an interaction that was deferred; an ordinary message once the interaction's token is too old."""
 
     def __init__(self, interaction: discord.Interaction[Any]) -> None:
-        channel = interaction.channel
-        may_embed = interaction.guild_id is None or interaction.app_permissions.embed_links
-        self._webhook: discord.Webhook = interaction.followup
-        self._edit: Callable[..., Awaitable[discord.Message]] = interaction.edit_original_response
-        self._until = interaction.created_at + TOKEN_LIFE
-        self._channel_id = interaction.channel_id
+        self._interaction = interaction
         self._id: int | None = None
         self._ordinary: MessageReply | None = None
-        self._later = (
-            MessageReply(channel, channel.id, embeds=may_embed)  # type: ignore[attr-defined]
-            if isinstance(channel, discord.abc.Messageable)
-            else None
-        )
-
-    @classmethod
-    def again(cls, row: JSON, client: discord.Client, later: MessageReply) -> InteractionReply:
-        """After a restart, from what `record` said: the response while its token lives, and then `later`."""
-        reply = cls.__new__(cls)
-        reply._webhook = discord.Webhook.partial(int(row["application"]), str(row["token"]), client=client)
-        reply._until = datetime.fromisoformat(str(row["until"]))
-        reply._channel_id = int(row["channel"])
-        reply._id = row.get("message")
-        reply._edit = partial(
-            reply._webhook.edit_message,
-            reply._id or ORIGINAL,
-            allowed_mentions=discord.AllowedMentions.none(),
-        )
-        reply._ordinary = None
-        reply._later = later
-        return reply
 
     async def show(self, embeds: Sequence[discord.Embed]) -> None:
         """Edit the response while its token lives; afterwards write an ordinary message, and edit that."""
         if self._ordinary is None and discord.utils.utcnow() < self._until:
             try:
-                response = await self._edit(embeds=list(embeds))
+                self._id = (await self._interaction.edit_original_response(embeds=list(embeds))).id
             except discord.HTTPException as error:
                 if error.code not in (UNKNOWN_WEBHOOK, BAD_WEBHOOK_TOKEN):
                     raise
             else:
-                self._id = response.id
                 return
         if self._ordinary is None:
-            self._ordinary = self._later
+            self._ordinary = await self.elsewhere()
         if self._ordinary is not None:
             await self._ordinary.show(embeds)
 
-    async def existing(self) -> list[discord.Embed]:
-        """What the response shows now (after a restart)."""
-        if discord.utils.utcnow() < self._until:
-            return (await self._webhook.fetch_message(self._id or ORIGINAL)).embeds
-        return [] if self._later is None else await self._later.existing()
+    async def elsewhere(self) -> MessageReply | None:
+        """The ordinary message that takes the response's place, if there can be one."""
+        channel = self._interaction.channel
+        if not isinstance(channel, discord.abc.Messageable):
+            return None
+        may_embed = self._interaction.guild_id is None or self._interaction.app_permissions.embed_links
+        return MessageReply(channel, channel.id, embeds=may_embed)  # type: ignore[attr-defined]
 
     def record(self) -> JSON:
         """Where the response is. Its token, which is worth nothing after a quarter of an hour, edits it till then."""
         if self._ordinary is not None:
             return self._ordinary.record()
-        where: JSON = {"channel": self._channel_id, "message": self._id, "to": None, "embeds": True}
-        token = {"application": self._webhook.id, "token": self._webhook.token, "until": self._until.isoformat()}
-        return where | token
+        interaction = self._interaction
+        where: JSON = {"channel": interaction.channel_id, "message": self._id, "to": None, "embeds": True}
+        token = {"application": interaction.application_id, "token": interaction.token}
+        return where | token | {"asked": interaction.id, "until": self._until.isoformat()}
+
+    @property
+    def _until(self) -> datetime:
+        return self._interaction.created_at + TOKEN_LIFE
 
 
-def restored(row: JSON, client: discord.Client) -> MessageReply | InteractionReply:
-    """The reply of a job's row, which an earlier process had begun, or this one a while ago."""
-    channel = client.get_partial_messageable(row["channel"])
-    message = MessageReply(
-        channel,
-        row["channel"],
-        to=row.get("to"),
-        message=row.get("message"),
-        embeds=row.get("embeds", True),
-        nonce=row.get("nonce"),
-        seek=client.user.id if client.user else None,
-    )
-    return InteractionReply.again(row, client, message) if row.get("token") else message
+class LeftResponse:
+    """The response to an interaction that an earlier process had: edited while its token lives, and then `later` is."""
+
+    def __init__(self, row: JSON, client: discord.Client, later: MessageReply) -> None:
+        """`row` is what `InteractionReply.record` said."""
+        self._row = row
+        self._webhook = discord.Webhook.partial(int(row["application"]), str(row["token"]), client=client)
+        self._until = datetime.fromisoformat(str(row["until"]))
+        self._id: Any = row.get("message") or ORIGINAL
+        self._later = later
+        self._lost = False
+
+    async def show(self, embeds: Sequence[discord.Embed]) -> None:
+        """Edit it."""
+        if not self._lost and discord.utils.utcnow() < self._until:
+            nobody = discord.AllowedMentions.none()
+            try:
+                await self._webhook.edit_message(self._id, embeds=list(embeds), allowed_mentions=nobody)
+            except discord.HTTPException as error:
+                if error.code not in (UNKNOWN_WEBHOOK, BAD_WEBHOOK_TOKEN):
+                    raise
+            else:
+                return
+        self._lost = True
+        await self._later.show(embeds)
+
+    async def existing(self) -> list[discord.Embed]:
+        """What it shows now."""
+        if discord.utils.utcnow() < self._until:
+            return (await self._webhook.fetch_message(self._id)).embeds
+        return await self._later.existing()
+
+    def record(self) -> JSON:
+        """Where it is."""
+        if self._lost:
+            return self._later.record()
+        names = ("channel", "message", "to", "embeds", "private", "asked", "application", "token", "until")
+        return {name: self._row[name] for name in names if name in self._row}

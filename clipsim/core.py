@@ -15,13 +15,16 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
 
-from clipsim import sources
+from clipsim import overview, sources
+from clipsim.communities import Communities
 from clipsim.courtesy import Courtesy, Opening, Waits, Youtube, per_hour
 from clipsim.database import typed_errors
 from clipsim.desk import Desk
+from clipsim.discovery import Discovery
 from clipsim.encoders import PRESETS, Preset
 from clipsim.engine import Engine, TrainReport
 from clipsim.errors import (
@@ -33,7 +36,7 @@ from clipsim.errors import (
     UnknownClip,
     UnknownLink,
 )
-from clipsim.intake import STAGES, About, Intake, Status, described
+from clipsim.intake import SLOW, STAGES, About, Glimpse, Intake, Status, described
 from clipsim.jobs import Job, Jobs
 from clipsim.library import Library
 from clipsim.model import (
@@ -44,17 +47,27 @@ from clipsim.model import (
     Clip,
     Cluster,
     Clustering,
+    Contributor,
+    Features,
     Lyrics,
     Match,
     Media,
     Method,
     Modality,
+    Pair,
+    Playlist,
+    Post,
     Progress,
+    Search,
+    Surprise,
     Vector,
     Vote,
 )
 from clipsim.owner import Owner
+from clipsim.reader import Reader
+from clipsim.search import Searcher, asked
 from clipsim.settings import Settings, load
+from clipsim.space import Neighbours, Space
 from clipsim.stopwatch import Listener, Stopwatch, TimedPool
 from clipsim.tuning import Tuning
 from clipsim.workers import Pool, open_pool
@@ -69,6 +82,7 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 Step = Callable[[int, int], None]  # done, of
+Early = Callable[[Answer], None]
 
 
 class ReencodeReport:
@@ -92,10 +106,14 @@ class ClipSim:
         )
         self._desk = Desk(self._jobs, self._courtesy)
         self._engine = Engine(settings, preset, library)
+        self._communities = Communities(library, self._engine)
         self._workers = pool
         self._borrowed = pool is not None
         self._stopwatch = Stopwatch()
         self._intake = Intake(settings, preset, library, self._timed_pool, self._courtesy, self._stopwatch)
+        self._discovery = Discovery(settings, library, self._engine)
+        self._searcher = Searcher(preset, library)
+        self._reader = Reader(settings, preset, self._pool)
         self._training: asyncio.Task[None] | None = None
         self._tuning: dict[str, asyncio.Task[None]] = {}  # by community
 
@@ -131,6 +149,7 @@ class ClipSim:
             library = await asyncio.to_thread(Library.open, settings, preset, reencode=any_encoders)
             sim = await asyncio.to_thread(cls, settings, preset, library, pool)
             try:
+                await sim._thread(sim._communities.agree)
                 yield sim
             finally:
                 await sim._close()
@@ -144,8 +163,12 @@ class ClipSim:
             await asyncio.wait([self._training])
         if self._tuning:
             await asyncio.wait(self._tuning.values())
+        await self._reader.close()
+        with suppress(ClipSimError):
+            await self._thread(self._discovery.history.flush)
         if self._workers is not None and not self._borrowed:
             await self._workers.close()
+        await self._intake.standby.close()
         await asyncio.to_thread(self._engine.close)
         await asyncio.to_thread(self._library.close)
 
@@ -188,16 +211,18 @@ class ClipSim:
         community: str = HOME,
         added_by: str | None = None,
         progress: Progress | None = None,
+        glimpse: Glimpse | None = None,
         **about: Any,
     ) -> tuple[Clip, Status]:
-        """As `add`; says also whether the clip was "added" or "known"."""
+        """As `add`; says also whether the clip was "added" or "known". `glimpse`: see `Intake.add`."""
         said = await self._thread(_about, about)
         found = await self._thread(self._parse, str(source), community)
         clip, status = await self._guard(
-            self._intake.add(found, said, community=community, added_by=added_by, progress=progress)
+            self._intake.add(found, said, community=community, added_by=added_by, progress=progress, glimpse=glimpse)
         )
         await self._thread(self._engine.absorb, clip.id, community, status == "added" or said != About())
-        self._train_if_due()
+        await self._thread(self._communities.joined, clip.id, community)
+        self._train_if_due(community)
         return clip, status
 
     async def answer(
@@ -212,20 +237,48 @@ class ClipSim:
         community: str = HOME,
         added_by: str | None = None,
         progress: Progress | None = None,
+        early: Early | None = None,
     ) -> Answer:
         """What a pasted link is answered with: the clip, added if it is new, its neighbours and its cluster.
+
+        `early` is told, once at most and before this returns, the answer from sound and words alone of a new clip that
+        is still being watched (`Answer.pending` says so); nothing of it is kept.
 
         Raises:
             ClipSimError: as `add` and `query`.
         """
         status: Status = "known"
         try:
-            clip = await self.find(str(source), community=community)
+            clip = await self._thread(self._find, str(source), community)
         except UnknownClip:
+            ask = functools.partial(
+                self._preview,
+                k=k,
+                by=by,
+                method=method,
+                weights=weights,
+                diversity=diversity,
+                community=self._view(community),
+            )
+            showing: set[asyncio.Task[None]] = set()
+
+            def glimpse(media: Media, features: Features) -> None:
+                assert early is not None
+                showing.add(asyncio.create_task(ask(media, features, early)))
+
             try:
-                clip, status = await self.ingest(source, community=community, added_by=added_by, progress=progress)
+                clip, status = await self.ingest(
+                    source,
+                    community=community,
+                    added_by=added_by,
+                    progress=progress,
+                    glimpse=None if early is None else glimpse,
+                )
             except UnknownLink:
                 raise UnknownClip(f"There is no clip “{str(source)[:80]}” in the library.") from None
+            finally:
+                for task in showing:  # too late now
+                    task.cancel()
         if progress is not None:
             progress("comparing")
         return await self._query(clip, k, by, method, community, status, weights, diversity)
@@ -284,6 +337,27 @@ class ClipSim:
         found = await self.query(clip, k, by, method, weights=weights, diversity=diversity, community=community)
         return list(found.results)
 
+    async def query_many(
+        self,
+        clips: Sequence[str | Clip],
+        k: int = 5,
+        by: By = "all",
+        method: Method | None = None,
+        *,
+        weights: Mapping[Modality, float] | None = None,
+        diversity: float = 0.0,
+        community: str = HOME,
+    ) -> list[Answer]:
+        """`query` for each of several clips, in their order: compared with the library all at once, which is quicker.
+
+        Raises:
+            ClipSimError: as `query`, should one of them not be answered.
+        """
+        found = [await self._clip(clip, community) for clip in clips]
+        return await self._thread(
+            self._engine.query_many, found, k, by, method, community, weights=weights, diversity=diversity
+        )
+
     async def embedding(self, clip: str | Clip) -> Vector:
         """The clip's embedding: float32, shape (256,), unit length.
 
@@ -308,12 +382,12 @@ class ClipSim:
         """
         if not await self.count(community=community):
             raise EmptyLibrary("There are no clips to group yet.")
-        return await self._thread(self._engine.groups.clustering, n, community)
+        return await self._thread(self._engine.groups.clustering, n, self._view(community))
 
     async def cluster_of(self, clip: str | Clip, *, community: str = HOME) -> Cluster | None:
         """The cluster that a clip belongs to, with its members; None in a library too small for any."""
         found = await self._clip(clip, community)
-        return await self._thread(self._engine.groups.cluster_of, found.id, community)
+        return await self._thread(self._engine.groups.cluster_of, found.id, self._view(community))
 
     async def find(self, text: str, *, community: str = HOME) -> Clip:
         """The clip of the community that an id, a link, a path or a title (typos forgiven) names.
@@ -321,21 +395,21 @@ class ClipSim:
         Raises:
             UnknownClip: it has none.
         """
-        return await self._thread(self._find, text, community)
+        return await self._thread(self._find, text, self._view(community))
 
     async def complete(self, text: str, *, community: str = HOME, limit: int = 25) -> list[Clip]:
         """The clips that someone who typed this may mean, best first; the newest where nothing was typed."""
         if not text.strip():
             return await self.clips(community=community, limit=limit)
-        return await self._thread(self._library.search_title, text, community, limit)
+        return await self._thread(self._library.search_title, text, self._view(community), limit)
 
     async def clips(self, *, community: str = HOME, limit: int | None = None) -> list[Clip]:
         """The community's clips, newest first."""
-        return await self._thread(self._library.clips, community, limit)
+        return await self._thread(self._library.clips, self._view(community), limit)
 
     async def count(self, *, community: str = HOME) -> int:
         """How many clips the community has."""
-        return await self._thread(self._library.count, community)
+        return await self._thread(self._library.count, self._view(community))
 
     async def status(self) -> JSON:
         """How the library is doing: clips, the method that answers, the index, the jobs. For health checks."""
@@ -353,6 +427,124 @@ class ClipSim:
     def when_stage_ends(self, listener: Listener) -> None:
         """Be told of each stage of a clip's way that ends, and its seconds; by whatever thread."""
         self._stopwatch.listen(listener)
+
+    # What to play
+
+    async def playlist(
+        self, clips: str | Clip | Sequence[str | Clip], k: int = 10, *, place: str | None = None, community: str = HOME
+    ) -> Playlist:
+        """Clips around one or several, in an order in which each is like the one before.
+
+        It begins with the first of those named, and has them all. No song comes twice; of one artist there are
+        `settings.per_artist` at most, or every fifth, while there are others near; and none comes after another of
+        theirs where that can be avoided.
+
+        Args:
+            clips: one clip or several (25 at most): each an id, a link, a path, a title, or the clip itself.
+            k: how many in all, 200 at most.
+            place: where it is played, such as a channel's id: what its last five playlists had is left out while there
+                are other clips, and this one is remembered.
+            community: whose clips.
+
+        Raises:
+            UnknownClip: the community has no such clip. InvalidSetting: none or too many are named.
+            NotTrained: a clip has no features. EmptyLibrary.
+        """
+        seeds = await self._clips(clips, community)
+        return await self._thread(self._discovery.playlist, seeds, k, place, community)
+
+    async def path(self, start: str | Clip, end: str | Clip, k: int = 8, *, community: str = HOME) -> Playlist:
+        """From one clip to another in small, even steps: both of them and those between, `k` in all (200 at most).
+
+        Raises:
+            UnknownClip: the community has no such clip. InvalidSetting: both are the same.
+            NotTrained: a clip has no features. EmptyLibrary.
+        """
+        first, last = await self._clips((start, end), community)
+        return await self._thread(self._discovery.path, first, last, k, community)
+
+    async def mix(
+        self,
+        add: str | Clip | Sequence[str | Clip],
+        less: str | Clip | Sequence[str | Clip] = (),
+        k: int = 10,
+        *,
+        community: str = HOME,
+    ) -> Playlist:
+        """The `k` clips (200 at most) that go with those added and not with those subtracted, best first.
+
+        Neither those named nor other uploads of them are among the results.
+
+        Raises:
+            UnknownClip: the community has no such clip. InvalidSetting: none is added, or more than 25 are, or one is
+            both added and subtracted. NotTrained: a clip has no features. EmptyLibrary.
+        """
+        added, subtracted = await self._clips(add, community), await self._clips(less, community)
+        return await self._thread(self._discovery.mix, added, subtracted, k, community)
+
+    async def search(
+        self, words: str, k: int = 10, *, meaning: bool = True, patience: float = 20.0, community: str = HOME
+    ) -> Search:
+        """The `k` clips in which words are found: titles, artists, tags, actions, lyrics, and what lyrics mean.
+
+        Typing errors are forgiven, and nothing that is typed has a syntax. `meaning`: also ask the text encoder, in a
+        worker; where it does not answer within `patience` seconds, or cannot be asked, the notice says so.
+
+        Raises:
+            InvalidSetting: there is no word. EmptyLibrary: there are no clips.
+        """
+        question = asked(words)
+        index = await self._thread(self._searcher.index, community)
+        read = meaning and index.mean is not None  # else there are no lyrics to compare with
+        vector, notice = await self._reader.read(question, patience) if read else (None, None)
+        return await self._thread(self._searcher.search, index, question, k, vector, notice)
+
+    async def surprise(self, *, place: str | None = None, seed: int | None = None, community: str = HOME) -> Surprise:
+        """A good clip that is rarely recommended, and why; none that was shown in this `place` of late.
+
+        `seed` draws the same clip again while nothing has changed.
+
+        Raises:
+            EmptyLibrary: there are no clips.
+        """
+        return await self._thread(self._discovery.surprise, place, seed, community)
+
+    async def shown(
+        self,
+        what: Answer | Playlist | Search | Surprise | Sequence[str],
+        *,
+        community: str = HOME,
+        place: str | None = None,
+    ) -> None:
+        """Results were shown to somebody: they count as recommended, and an answer's or ids' are no surprise in this
+        `place` for a while. Never fails: what cannot be kept is logged.
+        """
+        try:
+            await self._thread(self._discovery.shown, what, community, place)
+        except ClipSimError as error:
+            log.warning("what was shown cannot be remembered: %s", error)
+
+    # What there is
+
+    async def duplicates(self, *, community: str = HOME) -> list[Pair]:
+        """Clips that are the same song as an older one, each with that one.
+
+        Raises:
+            EmptyLibrary: there are no clips at all.
+        """
+        return await self._thread(self._about_pairs, overview.duplicates, community)
+
+    async def most_alike(self, *, community: str = HOME) -> Pair | None:
+        """The two clips that are most alike and not the same song; None where there are no two.
+
+        Raises:
+            EmptyLibrary: there are no clips at all.
+        """
+        return await self._thread(self._about_pairs, overview.most_alike, community)
+
+    async def contributors(self, *, community: str = HOME, limit: int = 10) -> list[Contributor]:
+        """Who added most of the clips that the community sees, most first."""
+        return await self._thread(overview.contributors, self._library, community, limit)
 
     # Saying what one thinks of an answer
 
@@ -377,6 +569,7 @@ class ClipSim:
             UnknownClip: the community does not have both clips.
             InvalidSetting: the result is the query itself, or a value is none that can be kept.
         """
+        community = self._view(community)
         asked, found = [await self._clip(clip, community) for clip in (query, result)]
         if up is None:
             await self._thread(self._engine.votes.withdraw, community, voter, asked.id, found.id)
@@ -389,7 +582,7 @@ class ClipSim:
     async def votes(self, query: str | Clip, *, voter: str | None = None, community: str = HOME) -> dict[str, Vote]:
         """The votes on a clip's results, by the result's id: one voter's, or (None) the newest on each."""
         asked = await self._clip(query, community)
-        return await self._thread(self._engine.votes.of, asked.id, community, voter)
+        return await self._thread(self._engine.votes.of, asked.id, self._view(community), voter)
 
     async def tune(self, community: str = HOME, *, dry_run: bool = False, reset: bool = False) -> Tuning:
         """Learn from a community's votes what each modality counts for in it, and keep that if it holds.
@@ -399,6 +592,7 @@ class ClipSim:
         Raises:
             NotTrained: the method `standard`, whose weights they are, is not trained. EmptyLibrary: there are no clips.
         """
+        community = self._view(community)
         if reset:
             return await self._thread(self._engine.tuner.reset, community)
         return await self._thread(self._engine.tune, community, dry_run)
@@ -449,8 +643,9 @@ class ClipSim:
         Raises:
             UnknownClip: the community has no such clip.
         """
-        found = await self._clip(clip, community)
+        found = clip if isinstance(clip, Clip) else await self._thread(self._find, clip, community)
         await self._thread(self._engine.remove, found.id, community)
+        await self._thread(self._communities.parted, community)
         return found
 
     async def backup(self, file: str | Path) -> int:
@@ -468,7 +663,7 @@ class ClipSim:
         """
         if not await self.count(community=community):
             raise EmptyLibrary("There are no clips to draw yet.")
-        return await self._thread(self._engine.map, Path(file), community, highlight)
+        return await self._thread(self._engine.map, Path(file), self._view(community), highlight)
 
     async def evaluate(
         self,
@@ -507,7 +702,9 @@ class ClipSim:
                 progress(what, done, of)
 
         told("reading", 0, 1)
-        pool = await self._thread(functools.partial(pools.gather, self._library, community, votes=label == "feedback"))
+        pool = await self._thread(
+            functools.partial(pools.gather, self._library, self._view(community), votes=label == "feedback")
+        )
         await self._thread(judgements.judge, pool, label, exclude)  # says at once what is wrong
         evaluation.named(pool, methods)
         if copies:
@@ -526,8 +723,69 @@ class ClipSim:
             raise
 
     async def warm(self) -> BaseException | None:
-        """Load the encoders now instead of with the first clip; returns what prevented it."""
+        """Load the encoders now instead of with the first clip, and keep a process ready to fetch it.
+
+        Returns what prevented the encoders from being loaded.
+        """
+        self._intake.standby.keep()
         return await self._pool().warm()
+
+    # Communities
+
+    async def preferences(self) -> dict[str, JSON]:
+        """What each community has chosen, by its name; `shared` says whether it shares its clips."""
+        return await self._thread(self._communities.preferences)
+
+    async def set_preferences(self, community: str, given: JSON) -> None:
+        """Keep what a community has chosen: anything JSON can say."""
+        await self._thread(self._communities.set_preferences, community, given)
+
+    async def share(self, community: str, shared: bool) -> None:
+        """Let a community share its clips with all others that do, and see theirs; or no longer.
+
+        Raises:
+            InvalidSetting: it is HOME.
+        """
+        await self._thread(self._communities.share, community, shared)
+
+    async def post(self, clip: str | Clip, *, community: str = HOME) -> Post | None:
+        """When a clip (or its id) was first posted in a community, by whom and where; None where it was not."""
+        clip_id = clip.id if isinstance(clip, Clip) else clip
+        return await self._thread(self._communities.post, clip_id, community)
+
+    async def set_place(self, clip: Clip, place: JSON, *, community: str) -> None:
+        """Note where a clip was first posted (the adapter's own words), unless that is known."""
+        await self._thread(self._communities.set_place, clip.id, community, place)
+
+    async def belongings(self, user: str, *, community: str | None = None) -> dict[str, int]:
+        """How many `clips`, `votes` and links `waiting` there are of somebody, in a community or (None) in all."""
+        where = None if community is None else {community, self._view(community)}
+        return await self._thread(self._communities.counts, user, where)
+
+    async def forget_user(self, user: str, *, community: str | None = None) -> dict[str, int]:
+        """Forget what somebody added and voted, in a community or (None) in all; returns how much, as `belongings`."""
+        where = None if community is None else {community, self._view(community)}
+        return await self._thread(self._communities.forget_user, user, where)
+
+    async def known_communities(self) -> list[str]:
+        """Every community that anything is kept of, besides HOME."""
+        return await self._thread(self._communities.known)
+
+    async def leave(self, community: str) -> None:
+        """Note that a community is gone now, unless that is noted; it is forgotten by `forget_community`, later."""
+        await self._thread(self._communities.leave, community)
+
+    async def come_back(self, community: str) -> bool:
+        """Note that a community is there again; False where it was not gone."""
+        return await self._thread(self._communities.come_back, community)
+
+    async def gone_communities(self) -> dict[str, datetime]:
+        """The communities that are gone, and since when."""
+        return await self._thread(self._communities.gone)
+
+    async def forget_community(self, community: str) -> int:
+        """Forget a community and everything kept of it; returns how many clips it had. Raises InvalidSetting: HOME."""
+        return await self._thread(self._communities.forget_community, community)
 
     # Jobs: what was accepted is not lost
 
@@ -548,6 +806,7 @@ class ClipSim:
         k: int = 5,
         by: By = "all",
         progress: Progress | None = None,
+        early: Early | None = None,
         waits: Waits | None = None,
         background: bool = False,
     ) -> Answer:
@@ -555,7 +814,7 @@ class ClipSim:
 
         Args:
             job_id: of a job that is open, or was returned by `due`.
-            k, by, progress: as for `answer`.
+            k, by, progress, early: as for `answer`.
             waits: told about when YouTube may be asked for this clip where that is not now, and None when it is; by
                 the event loop's thread.
             background: it yields to jobs that are not.
@@ -567,11 +826,25 @@ class ClipSim:
 
         async def work(job: Job, told: Progress) -> Answer:
             return await self.answer(
-                job.source, k=k, by=by, community=job.community, added_by=job.requester, progress=told
+                job.source,
+                k=k,
+                by=by,
+                community=job.community,
+                added_by=job.requester,
+                progress=told,
+                early=early,
             )
 
         run = self._desk.run(job_id, work, clip_id=self._clip_of, progress=progress, waits=waits, background=background)
         return cast(Answer, await self._guard(run))
+
+    async def jobs_answering(self, name: str, value: int) -> list[Job]:
+        """The jobs whose `reply` has this value by this name, oldest first, whatever has become of them."""
+        return await self._thread(self._jobs.answering, name, value)
+
+    async def recent_jobs(self, community: str, since: datetime) -> list[Job]:
+        """The links that a community had accepted since then, oldest first, whatever has become of them."""
+        return await self._thread(self._jobs.since, community, since)
 
     async def pending(self) -> list[Job]:
         """At start-up: the jobs that a former process did not finish, queued again, oldest first."""
@@ -632,8 +905,19 @@ class ClipSim:
     def _timed_pool(self) -> Pool:
         return TimedPool(self._pool(), self._stopwatch, STAGES)
 
+    def _view(self, community: str) -> str:
+        """Whose clips a community sees: every method that reads asks this (see `clipsim.communities`)."""
+        return self._communities.view(community)
+
     async def _clip(self, clip: str | Clip, community: str) -> Clip:
         return clip if isinstance(clip, Clip) else await self.find(clip, community=community)
+
+    async def _clips(self, clips: str | Clip | Sequence[str | Clip], community: str) -> list[Clip]:
+        given = [clips] if isinstance(clips, str | Clip) else clips
+        return [await self._clip(clip, community) for clip in given]
+
+    def _about_pairs(self, ask: Callable[[Library, Space, Neighbours], T], community: str) -> T:
+        return ask(self._library, *self._discovery.neighbourhood(community))
 
     def _parse(self, text: str, community: str) -> sources.Source:
         # A community's members are strangers: they must not read the server's disk.
@@ -665,8 +949,21 @@ class ClipSim:
         weights: Mapping[Modality, float] | None,
         diversity: float,
     ) -> Answer:
+        view = self._view(community)
         with self._stopwatch.measure("comparing"):
-            return await self._thread(self._engine.query, clip, k, by, method, community, status, weights, diversity)
+            return await self._thread(self._engine.query, clip, k, by, method, view, status, weights, diversity)
+
+    async def _preview(self, media: Media, features: Features, early: Early, *, by: By, **asked: Any) -> None:
+        """Tell the answer from what is known of a clip so far, where there is one."""
+        if by == SLOW:
+            return
+        try:
+            clip = await self._thread(described, media.clip, features, media.lyrics)
+            answer = await self._thread(functools.partial(self._engine.preview, clip, features, by=by, **asked))
+        except ClipSimError as error:
+            log.info("no early answer about %s: %s", media.clip.id, error)
+        else:
+            early(replace(answer, status="added", pending=(SLOW,)))
 
     async def _encode_anew(self, clip_id: str) -> None:
         clip = await asyncio.to_thread(self._library.get, clip_id)
@@ -682,14 +979,16 @@ class ClipSim:
 
         await self._intake.fetch(source, encode)
 
-    def _train_if_due(self) -> None:
+    def _train_if_due(self, community: str = HOME) -> None:
         if self._training is None or self._training.done():
-            self._training = asyncio.create_task(self._train_when_due())
+            self._training = asyncio.create_task(self._train_when_due(community))
 
-    async def _train_when_due(self) -> None:
+    async def _train_when_due(self, community: str) -> None:
         try:
             for method in await self._thread(self._engine.due):
                 await self._thread(self._engine.train, method, None)
+            for grown in {community, HOME}:
+                await self._thread(self._engine.groups.refresh, grown)
         except ClipSimError as error:
             log.warning("training in the background failed: %s", error)
 

@@ -168,6 +168,11 @@ class FetchFailed(SourceError):
     retry = True
 
 
+class EmptyPlaylist(SourceError):
+    code, sentence = "empty-playlist", "That playlist has no video that I can fetch."
+    hint = "Check that it is public."
+
+
 # Weights and encoders
 
 
@@ -281,6 +286,19 @@ class IndexUnavailable(LibraryError):
     code, sentence = "index", "The index cannot be reached or read."
     hint = "Check CLIPSIM_CHROMA; then run: clipsim audit"
     retry = True
+
+
+# Who may do what, as far as an adapter tells
+
+
+class NotPermitted(ClipSimError):
+    code, sentence = "not-permitted", "You may not do that here."
+    hint = "Ask somebody who manages it."
+
+
+class DailyLimit(ClipSimError):
+    code, sentence = "daily-limit", "That is enough for today."
+    hint = "Try again tomorrow."
 
 
 class UnexpectedError(ClipSimError):

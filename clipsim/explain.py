@@ -8,7 +8,7 @@ from clipsim.model import Clip, Label, Modality
 from clipsim.titles import artist_key, fold
 from clipsim.words import words
 
-__all__ = ["shared", "why", "words"]
+__all__ = ["quoted", "series", "shared", "why", "words"]
 
 MIN_TAG = 0.1  # a musicnn tag scores about this where it is worth saying (50 tags; most score under 0.02)
 MIN_CLASS = 0.3  # an action class of 400 is believed from here on
@@ -36,7 +36,7 @@ def why(query: Clip, match: Clip, by: Mapping[Modality, float]) -> str:
     for modality in sorted(both, key=lambda name: -by[name]):
         facts += {"audio": _heard, "video": _seen, "lyrics": _read}[modality](query, match)
     if facts:
-        return f"Both {_series(facts[:MOST_FACTS])}."
+        return f"Both {series(facts[:MOST_FACTS])}."
     if not both:
         return "They share nothing that can be named."
     nearest = max(both, key=lambda name: by[name])
@@ -58,7 +58,7 @@ def _heard(query: Clip, match: Clip) -> Iterable[str]:
     said = {fold(query.genre)} if query.genre and match.genre and fold(query.genre) == fold(match.genre) else set()
     tags = [name for name in shared(query.tags, match.tags, MIN_TAG) if fold(name) not in said]
     if tags:
-        yield f"are tagged {_series(tags[:MOST_NAMED])}"
+        yield f"are tagged {series(tags[:MOST_NAMED])}"
     if query.tempo and match.tempo:
         slow, fast = sorted((query.tempo, match.tempo))
         if fast / slow <= 1 + TEMPO_CLOSE:
@@ -70,14 +70,14 @@ def _heard(query: Clip, match: Clip) -> Iterable[str]:
 def _seen(query: Clip, match: Clip) -> Iterable[str]:
     classes = shared(query.classes, match.classes, MIN_CLASS)
     if classes:
-        yield f"show {_series(classes[:MOST_NAMED])}"
+        yield f"show {series(classes[:MOST_NAMED])}"
 
 
 def _read(query: Clip, match: Clip) -> Iterable[str]:
     theirs = set(match.words)
     words = [word for word in query.words if word in theirs]
     if words:
-        yield f"sing of {_series(words[:MOST_NAMED])}"
+        yield f"sing of {series(words[:MOST_NAMED])}"
     mine, other = ((clip.language or "").split("-")[0].lower() for clip in (query, match))
     if mine == other and mine in LANGUAGES:
         yield f"are in {LANGUAGES[mine]}"
@@ -95,7 +95,13 @@ def _name(text: str) -> str:
     return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"
 
 
-def _series(parts: Sequence[str]) -> str:
+def quoted(clip: Clip) -> str:
+    """The clip's title in a sentence: “Title”, cut where it is long. A stranger's words: escape the sentence."""
+    return f"“{_name(clip.title)}”"
+
+
+def series(parts: Sequence[str]) -> str:
+    """`a, b and c`."""
     if len(parts) < 3:
         return " and ".join(parts)
     return f"{', '.join(parts[:-1])} and {parts[-1]}"

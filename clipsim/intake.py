@@ -1,7 +1,9 @@
 """From a source to a clip in the library: fetch, encode each modality, keep.
 
-However many ask for one clip at once, it is fetched and encoded once. Whatever fails leaves nothing behind: files are
-fetched into a folder of their own that goes with the attempt, and the library is written in one transaction.
+However many ask for one clip at once, it is fetched and encoded once. Each modality is encoded as soon as it is there:
+sound while the picture is still being fetched. Once sound and words are known and the picture is not, whoever waits is
+shown those (`Glimpse`). Whatever fails leaves nothing behind: files are fetched into a folder of their own that goes
+with the attempt, and the library is written in one transaction.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from clipsim.errors import (
     TooShort,
 )
 from clipsim.library import Library
-from clipsim.model import HOME, MODALITIES, Clip, Features, Lyrics, Media, Modality, Progress, Stage
+from clipsim.model import HOME, Clip, Features, Lyrics, Media, Modality, Progress, Stage
 from clipsim.settings import Settings
 from clipsim.sources.lyrics import INSTRUMENTAL, UNHEARD
 from clipsim.stopwatch import Stopwatch
@@ -38,9 +40,11 @@ from clipsim.workers import Pool
 log = logging.getLogger(__name__)
 
 INCOMING = "incoming"  # folder below the data folder for what is being fetched
-STAGES: Mapping[Modality, Stage] = {"audio": "listening", "video": "watching", "lyrics": "reading"}
+STAGES: Mapping[Modality, Stage] = {"audio": "listening", "lyrics": "reading", "video": "watching"}  # in this order
+SLOW: Modality = "video"  # what is not waited for before a glimpse is given
 
 Status = Literal["added", "known"]
+Glimpse = Callable[[Media, Features], None]  # told what is known of a clip before all of it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Intake:
         self._courtesy = courtesy
         self._stopwatch = stopwatch
         self._flights: dict[str, _Flight] = {}
+        self.standby = sources.Standby()
         shutil.rmtree(settings.data / INCOMING, ignore_errors=True)  # of a process that was killed
 
     async def add(
@@ -87,8 +92,12 @@ class Intake:
         community: str = HOME,
         added_by: str | None = None,
         progress: Progress | None = None,
+        glimpse: Glimpse | None = None,
     ) -> tuple[Clip, Status]:
         """The clip of this source, in the library and seen by the community.
+
+        `glimpse` is told, once at most and in the event loop's thread, of a new clip whose sound and words are known
+        while its picture is not.
 
         Raises:
             ClipSimError: it cannot be fetched, read, encoded or kept.
@@ -100,8 +109,8 @@ class Intake:
         if flight is None:
             flight = self._flights[source.id] = _Flight(self._fetch_and_keep, source, about, community, added_by)
             flight.task.add_done_callback(lambda _: self._flights.pop(source.id, None))
-            return await flight.join(progress), "added"
-        await flight.join(progress)
+            return await flight.join(progress, glimpse), "added"
+        await flight.join(progress, glimpse)
         return await self._known(source.id, about, community, added_by, progress), "known"
 
     async def encode(self, media: Media, progress: Progress | None = None) -> Features:
@@ -113,39 +122,21 @@ class Intake:
             NothingToHear: no modality says anything.
             ClipSimError: what stopped the first modality, where none could be encoded.
         """
-        pool = self._pool()
-        tasks = {name: asyncio.create_task(pool.encode(name, media)) for name in MODALITIES}
-        found: list[Features] = []
-        failed: list[ClipSimError] = []
-        try:
-            for name, task in tasks.items():
-                if progress is not None:
-                    progress(STAGES[name])
-                try:
-                    found.append(await task)
-                except ClipSimError as error:
-                    if not _of_the_file(error):
-                        raise
-                    log.info("%s of %s: %s", name, media.clip.id, error)
-                    failed.append(error)
-        finally:
-            for task in tasks.values():
-                task.cancel()
-            await asyncio.gather(*tasks.values(), return_exceptions=True)
-        features = _instrumental(merge(found, tuple(error.message for error in failed)))
-        if not features.vectors:
-            if failed:
-                raise next((error for error in failed if isinstance(error, TooShort)), failed[0])
-            raise NothingToHear("That clip has nothing to compare: " + " ".join(features.notes))
-        return features
+        async with _Encoding(self._pool()) as encoding:
+            return await encoding.finish(media, progress)
 
-    async def fetch(self, source: sources.Source, then: Callable[[Media], Awaitable[Clip]]) -> Clip:
+    async def fetch(
+        self,
+        source: sources.Source,
+        then: Callable[[Media], Awaitable[Clip]],
+        arrived: Callable[[Modality, Media], None] | None = None,
+    ) -> Clip:
         """Fetch into a folder of its own, hand the media on, and take the folder away again."""
         folder = await asyncio.to_thread(self._folder)
         try:
             async with self._courtesy.turn(source):
                 with self._stopwatch.measure("fetching"):
-                    media = await sources.fetch(source, folder, self._settings)
+                    media = await sources.fetch(source, folder, self._settings, arrived=arrived, standby=self.standby)
             return await then(media)
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
@@ -159,15 +150,29 @@ class Intake:
             return Path(tempfile.mkdtemp(dir=incoming))
 
     async def _fetch_and_keep(
-        self, source: sources.Source, about: About, community: str, added_by: str | None, progress: Progress
+        self,
+        source: sources.Source,
+        about: About,
+        community: str,
+        added_by: str | None,
+        progress: Progress,
+        glimpse: Glimpse,
     ) -> Clip:
-        async def encode_and_keep(media: Media) -> Clip:
-            media = replace(media, clip=about.over(media.clip), lyrics=about.lyrics or media.lyrics)
-            features = await self.encode(media, progress)
-            return await asyncio.to_thread(self._keep, media, features, community, added_by)
+        def said(media: Media) -> Media:
+            return replace(media, clip=about.over(media.clip), lyrics=about.lyrics or media.lyrics)
 
-        progress("fetching")
-        return await self.fetch(source, encode_and_keep)
+        async with _Encoding(self._pool(), lambda media, features: glimpse(said(media), features)) as encoding:
+
+            async def finish_and_keep(media: Media) -> Clip:
+                media = said(media)
+                features = await encoding.finish(media, progress)
+                return await asyncio.to_thread(self._keep, media, features, community, added_by)
+
+            def arrived(modality: Modality, media: Media) -> None:
+                encoding.begin(modality, said(media))
+
+            progress("fetching")
+            return await self.fetch(source, finish_and_keep, arrived)
 
     def _keep(self, media: Media, features: Features, community: str, added_by: str | None) -> Clip:
         clip = described(media.clip, features, media.lyrics)
@@ -195,6 +200,71 @@ class Intake:
         return clip
 
 
+class _Encoding:
+    """The modalities of one clip while they are encoded, each from the moment it is there. A context manager: whatever
+    is under way when it ends is given up."""
+
+    def __init__(self, pool: Pool, glimpse: Glimpse | None = None) -> None:
+        self._pool = pool
+        self._glimpse = glimpse
+        self._media: dict[Modality, Media] = {}
+        self._tasks: dict[Modality, asyncio.Task[Features]] = {}
+
+    async def __aenter__(self) -> _Encoding:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._glimpse = None
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def begin(self, modality: Modality, media: Media) -> None:
+        """Encode a modality that is there now; again is no harm."""
+        if modality not in self._tasks:
+            self._media[modality] = media
+            self._tasks[modality] = asyncio.create_task(self._pool.encode(modality, media))
+            self._tasks[modality].add_done_callback(self._look)
+
+    async def finish(self, media: Media, progress: Progress | None = None) -> Features:
+        """Encode what was not begun, and wait for all of it. Raises as `Intake.encode`."""
+        for name in STAGES:
+            self.begin(name, media)
+        found: list[Features] = []
+        failed: list[ClipSimError] = []
+        for name, stage in STAGES.items():
+            if progress is not None:
+                progress(stage)
+            try:
+                found.append(await self._tasks[name])
+            except ClipSimError as error:
+                if not _of_the_file(error):
+                    raise
+                log.info("%s of %s: %s", name, media.clip.id, error)
+                failed.append(error)
+        features = _instrumental(merge(found, tuple(error.message for error in failed)))
+        if not features.vectors:
+            if failed:
+                raise next((error for error in failed if isinstance(error, TooShort)), failed[0])
+            raise NothingToHear("That clip has nothing to compare: " + " ".join(features.notes))
+        return features
+
+    def _look(self, _: object) -> None:
+        """Give a glimpse when all but the slow modality is done."""
+        quick = [name for name in STAGES if name != SLOW]
+        if self._glimpse is None or not all(name in self._tasks and self._tasks[name].done() for name in quick):
+            return
+        tell, self._glimpse = self._glimpse, None
+        slow = self._tasks.get(SLOW)
+        if slow is not None and slow.done():
+            return
+        done = [self._tasks[name] for name in quick]
+        known = [task.result() for task in done if not task.cancelled() and task.exception() is None]
+        found = _instrumental(merge(known))
+        if found.vectors:
+            tell(replace(self._media[quick[0]], lyrics=self._media["lyrics"].lyrics), found)
+
+
 class _Flight:
     """One clip under way, and all who wait for it. It goes on as long as one of them does."""
 
@@ -207,10 +277,12 @@ class _Flight:
         added_by: str | None,
     ) -> None:
         self._watchers: list[Progress] = []
+        self._curious: list[Glimpse] = []
         self._stage: Stage | None = None
+        self._glimpsed: tuple[Media, Features] | None = None
         self._waiting = 0
         self.task: asyncio.Task[Clip] = asyncio.ensure_future(
-            work(source, about, community, added_by, self._tell)  # type: ignore[arg-type]
+            work(source, about, community, added_by, self._tell, self._show)  # type: ignore[arg-type]
         )
 
     def _tell(self, stage: Stage) -> None:
@@ -218,11 +290,20 @@ class _Flight:
         for watcher in self._watchers:
             watcher(stage)
 
-    async def join(self, progress: Progress | None) -> Clip:
+    def _show(self, media: Media, features: Features) -> None:
+        self._glimpsed = media, features
+        for glimpse in self._curious:
+            glimpse(media, features)
+
+    async def join(self, progress: Progress | None, glimpse: Glimpse | None) -> Clip:
         if progress is not None:
             self._watchers.append(progress)
             if self._stage is not None:
                 progress(self._stage)
+        if glimpse is not None:
+            self._curious.append(glimpse)
+            if self._glimpsed is not None:
+                glimpse(*self._glimpsed)
         self._waiting += 1
         try:
             return await asyncio.shield(self.task)

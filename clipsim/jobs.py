@@ -93,6 +93,14 @@ class Jobs:
         """The jobs that are neither done nor failed, oldest first."""
         return self._where(jobs.c.state.in_(OPEN))
 
+    def since(self, community: str, moment: datetime) -> list[Job]:
+        """A community's jobs that were accepted since then, oldest first."""
+        return self._where((jobs.c.community == community) & (jobs.c.created >= moment))
+
+    def answering(self, name: str, value: int) -> list[Job]:
+        """The jobs whose `reply` says this of itself (such as the message that they answer), oldest first."""
+        return self._where(jobs.c.reply[name].as_integer() == value)
+
     def due(self, now: datetime | None = None) -> list[Job]:
         """The failed jobs whose time to be tried again has come, oldest first."""
         return self._where(_due(now))

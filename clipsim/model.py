@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,14 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 Modality = Literal["audio", "video", "lyrics"]
+JSON = dict[str, Any]
 By = Literal["all", "audio", "video", "lyrics"]
 Method = Literal["standard", "joint", "paper", "pca", "raw"]
-Stage = Literal["fetching", "listening", "watching", "reading", "comparing"]
+Stage = Literal["fetching", "listening", "reading", "watching", "comparing"]  # in this order
 
 MODALITIES: tuple[Modality, ...] = ("audio", "video", "lyrics")
 METHODS: tuple[Method, ...] = ("standard", "joint", "paper", "pca", "raw")
 EMBEDDING_SIZE = 256
 HOME = "home"  # the community of the command line and the web page: it sees every clip of the library
+SHARED = (
+    "shared"  # what the communities have in common that share their clips: each of these sees it instead of its own
+)
 
 Vector = NDArray[np.float32]  # shape (n,)
 Matrix = NDArray[np.float32]  # shape (clips, n)
@@ -143,6 +148,120 @@ class Answer:
     notice: str | None = None
     status: Literal["added", "known"] = "known"
     weights: Mapping[Modality, float] | None = None  # asked for, or learnt from the community's votes; None: the usual
+    pending: tuple[Modality, ...] = ()  # of the query, still being encoded: a fuller answer will follow
+
+
+PER_LINK = 50  # clips that one link plays, at most
+
+
+def watch_links(clips: Iterable[Clip]) -> tuple[str, ...]:
+    """Links that play these clips one after the other, `PER_LINK` each: those that are on YouTube, each once."""
+    found = list(dict.fromkeys(clip.id for clip in clips if _YOUTUBE.fullmatch(clip.id)))
+    parts = [found[start : start + PER_LINK] for start in range(0, len(found), PER_LINK)]
+    return tuple(f"https://www.youtube.com/watch_videos?video_ids={','.join(part)}" for part in parts)
+
+
+_YOUTUBE = re.compile(r"[A-Za-z0-9_-]{11}")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One clip of a playlist, how similar it is (cosine, -1 to 1), and why it is there.
+
+    In a playlist or path the similarity is that to the clip before (None for the first); in a mix it says how well the
+    clip goes with what was added and not with what was subtracted.
+    """
+
+    clip: Clip
+    similarity: float | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Playlist:
+    """Clips in the order to play them. `why` says how they were chosen; `notice` what a person should know, or None."""
+
+    kind: Literal["playlist", "path", "mix"]
+    steps: tuple[Step, ...]
+    why: str
+    notice: str | None = None
+
+    @property
+    def clips(self) -> tuple[Clip, ...]:
+        """The clips in order."""
+        return tuple(step.clip for step in self.steps)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Links that play it (see `watch_links`)."""
+        return watch_links(self.clips)
+
+    @property
+    def url(self) -> str | None:
+        """The first of `urls`; None where no clip is on YouTube."""
+        return next(iter(self.urls), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One clip that words were found in, where ("title", "lyrics: …", "tag: …"), and its score in the ranking."""
+
+    rank: int  # from 1
+    clip: Clip
+    score: float  # reciprocal ranks, added up; comparable within one search only
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a search for words found, best first. `notice`: what could not be asked, in a sentence, or None."""
+
+    words: str
+    hits: tuple[Hit, ...]
+    notice: str | None = None
+
+    @property
+    def clips(self) -> tuple[Clip, ...]:
+        """The clips found, best first."""
+        return tuple(hit.clip for hit in self.hits)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Links that play them (see `watch_links`)."""
+        return watch_links(self.clips)
+
+    @property
+    def url(self) -> str | None:
+        """The first of `urls`; None where no clip is on YouTube."""
+        return next(iter(self.urls), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Surprise:
+    """A good clip that is rarely recommended, and why it."""
+
+    clip: Clip
+    why: str
+    times: int  # it was recommended in the community
+    like: tuple[Clip, ...] = ()  # its nearest neighbours
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two clips that are most alike, or the same song, and what tells so."""
+
+    first: Clip
+    second: Clip
+    similarity: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contributor:
+    """Somebody who added clips, and how many of them the community sees."""
+
+    id: str
+    clips: int
 
 
 THUMBS: dict[str, bool | None] = {"up": True, "down": False, "none": None}  # what `ClipSim.vote` is told; none: back
@@ -164,6 +283,15 @@ class Vote:
 
 
 @dataclass(frozen=True, slots=True)
+class Post:
+    """When a clip was first posted in a community, by whom, and where (`place`: the adapter's own, where it said)."""
+
+    by: str | None
+    at: datetime
+    place: JSON | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """One line of `clipsim doctor`: what was looked at, whether it is well, and what to do if not."""
 
@@ -171,6 +299,3 @@ class Health:
     ok: bool
     detail: str
     mend: str = ""
-
-
-JSON = dict[str, Any]

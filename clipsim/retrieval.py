@@ -1,9 +1,6 @@
 """Retrieval: over-fetch from the index, re-rank exactly, drop the seed and its like, limit per artist, explain.
 
-What is dropped: the seed and its re-uploads, and a result that is the same song as a better one. Two clips are the same
-if their ids are; else if title and artist are (`clipsim.titles`: a live take or a remaster of one song counts as the
-same, a remix or cover does not); else if they last equally long and their audio fingerprints agree. Never by
-embeddings: those of different songs may be as close (AudioMuse-AI #773).
+What is dropped: the seed and its re-uploads, and a result that is the same song as a better one (`clipsim.recordings`).
 """
 
 from __future__ import annotations
@@ -20,17 +17,20 @@ from clipsim import diversity as varied
 from clipsim.errors import MissingModality, NotTrained
 from clipsim.explain import why
 from clipsim.model import HOME, By, Clip, Features, Matrix, Method, Modality, Vector
+from clipsim.recordings import Recordings
+from clipsim.rows import View
 from clipsim.similarity import Comparison, Scored, effective, modal_mean, separable
-from clipsim.titles import artist_key, song
+from clipsim.titles import artist_key
 
 LEAST = 50  # candidates fetched at first, and at least ten for each result
 BATCH = 500  # clips whose vectors are read at once, where all are
 GROWTH = 4  # times as many at each further fetch
 MOST = 3200  # candidates fetched for the sake of exactness alone; to fill a list, as many as there are
-PAGE = 20  # candidates whose metadata is read at once
+ROUNDING = 2.0**-24  # of float32: what a sum of products that add up to 1 at most may be off by, for each of them …
+SLACK = 5e-6  # … and what the probe, the lengths and the quotient may add
+PAGE, PAGE_MOST = 10, 100  # candidates whose metadata is read at once: two for each result, within these
 POOL = 5  # candidates for each result, where they are to differ from each other …
 POOL_LEAST = 25  # … and at least so many
-SAME_SECONDS, SAME_SHARE = 3.0, 0.02  # durations that differ by less than either belong to one recording, perhaps
 
 
 class Fusion(Protocol):
@@ -89,6 +89,14 @@ class Nearest(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Stranger:
+    """What is known of a clip that the library does not have: what was found in it, and its embedding."""
+
+    features: Features
+    embedding: Vector  # float32 (size of the fusion,), unit length
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """One result: a clip, how similar (cosine, -1 to 1), by which modality, and why."""
 
@@ -111,6 +119,9 @@ def search(
     community: str = HOME,
     per_artist: int = 2,
     diversity: float = 0.0,
+    stranger: Stranger | None = None,
+    near: Near | None = None,
+    clips: Mapping[str, Clip] | None = None,
 ) -> list[Found]:
     """The `k` clips most similar to a clip of the library, best first; fewer if the community has no more.
 
@@ -118,6 +129,8 @@ def search(
     counts for. At most `per_artist` results by one artist, the seed's own included (0: no limit; clips without a known
     artist are not limited). With `diversity` above 0, up to 1, the results are chosen among five times as many so that
     they differ from each other too (`clipsim.diversity`), and are in that order; their similarities stay what they are.
+    A seed that the library does not have is a `stranger`, which says what is known of it. `near` has all embeddings in
+    memory and stands in for the index. `clips` are some that were read already.
 
     Raises:
         MissingModality: the seed does not have what is asked for.
@@ -127,21 +140,19 @@ def search(
     varied.check(diversity)
     if k < 1:
         return []
-    asked, k = k, max(POOL_LEAST, POOL * k) if diversity else k
-    if separable(fusion, by, weights):
-        embedded = library.vectors(fusion_id, [seed.id])
-        if seed.id not in embedded:
-            raise NotTrained(f"“{seed.title[:80]}” has no place among the others yet.")
-        comparison = Comparison(embedded[seed.id], fusion, by, weights)
+    asked, k = k, pool(k, diversity)
+    if near is not None:
+        rounds = near.rounds(k)
+    elif separable(fusion, by, weights):
+        comparison = Comparison(_placed(library.vectors(fusion_id, [seed.id]), seed, stranger), fusion, by, weights)
         if comparison.bounded or (comparison.plain and len(library.modality_sets(community)) <= 1):
             rounds = _fetched(library, index, fusion_id, community, comparison, k)
         else:
-            ids, matrix = library.embeddings(fusion_id, community)
-            rounds = iter([_Round(comparison.score(dict(zip(ids, matrix, strict=True))), None)])
+            rounds = iter([_Round(comparison.scored(*library.embeddings(fusion_id, community)), None)])
     else:
-        rounds = iter([_Round(_scanned(library, fusion, seed, by, weights, community), None)])
+        rounds = iter([_Round(_scanned(library, fusion, seed, by, weights, community, stranger), None)])
     chosen: list[tuple[Clip, Scored]] = []
-    picker = _Picker(library, seed, k, per_artist)
+    picker = _Picker(library, seed, k, per_artist, stranger, clips or {})
     for candidates in rounds:
         chosen = picker.pick(candidates.ranked)
         enough = len(chosen) == k
@@ -150,15 +161,96 @@ def search(
         if enough and candidates.fetched >= MOST:
             break
     if diversity:
-        between = _between(library, fusion_id, fusion, by, weights, [clip.id for clip, _ in chosen])
+        between = _between(library, fusion_id, fusion, by, weights, [clip.id for clip, _ in chosen], near)
         order = varied.mmr([one.similarity for _, one in chosen], between, asked, diversity)
         chosen = [chosen[position] for position in order]
-    senses = _senses(library, fusion, seed, chosen) if fusion.blocks is None else {}
+    senses = _senses(library, fusion, seed, chosen, stranger) if fusion.blocks is None else {}
     return [
         Found(clip, one.similarity, shown, why(seed, clip, shown))
         for clip, one in chosen
         for shown in [one.by or senses.get(clip.id, {})]
     ]
+
+
+def pool(k: int, diversity: float) -> int:
+    """How many are found, for `k` to be chosen among them."""
+    return max(POOL_LEAST, POOL * k) if diversity else k
+
+
+def page(k: int) -> int:
+    """How many candidates' metadata is read at once."""
+    return min(PAGE_MOST, max(PAGE, 2 * k))
+
+
+class Near:
+    """A comparison with all clips of a community that are in memory."""
+
+    def __init__(self, view: View, comparison: Comparison, rates: NDArray[np.float32]) -> None:
+        """`rates`: what `view.rates` says of the comparison."""
+        self._view = view
+        self._comparison = comparison
+        self._rates = rates
+        self._ranked: dict[int, _Round] = {}  # the last round, by how many were wanted
+        self._off = view.held.matrix.shape[1] * ROUNDING + SLACK  # what a rate may be off by
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, Vector]:
+        """Embeddings by id, of those that have one."""
+        return {clip_id: vector for clip_id in ids if (vector := self._view.vector(clip_id)) is not None}
+
+    def rounds(self, k: int) -> Iterator[_Round]:
+        """More and more candidates, until all are ranked. Their similarities are exact; which they are, is too."""
+        count = max(LEAST, 10 * k)
+        while True:
+            if count not in self._ranked:
+                self._ranked = {count: self._round(count)}
+            yield self._ranked[count]
+            if self._ranked[count].horizon is None:
+                return
+            count *= GROWTH
+
+    def _round(self, count: int) -> _Round:
+        total = len(self._rates)
+        least = np.float32(-np.inf)
+        if count < total:
+            least = np.partition(self._rates, total - count)[total - count]
+        # Whatever may be as similar as the last of them is ranked with them.
+        near = np.flatnonzero(self._rates > least - 2 * self._off)
+        ranked = self._comparison.scored(*self._view.pick(near))
+        return _Round(ranked, None if least == -np.inf else float(least) - self._off)
+
+
+def compare(
+    view: View,
+    seeds: Sequence[tuple[Clip, Stranger | None]],
+    fusion: Fusion,
+    by: By = "all",
+    weights: Mapping[Modality, float] | None = None,
+) -> list[Near]:
+    """Compare several clips with a community's, all at once. For what `separable` says can be.
+
+    Raises:
+        MissingModality, NotTrained, InvalidSetting: as `search`.
+    """
+    comparisons = []
+    for seed, stranger in seeds:
+        own = view.vector(seed.id)
+        embedded = {} if own is None else {seed.id: own}
+        comparisons.append(Comparison(_placed(embedded, seed, stranger), fusion, by, weights))
+    return [Near(view, *pair) for pair in zip(comparisons, view.rates(comparisons), strict=True)]
+
+
+def read_ahead(library: Store, near: Sequence[Near | None], k: int) -> dict[str, Clip]:
+    """The clips that several searches will look at first, read at once."""
+    firsts = [next(each.rounds(k)).ranked[: page(k)] for each in near if each is not None]
+    return library.get_many(list({one.id for ranked in firsts for one in ranked}))
+
+
+def _placed(embedded: Mapping[str, Vector], seed: Clip, stranger: Stranger | None) -> Vector:
+    if stranger is not None:
+        return stranger.embedding
+    if seed.id not in embedded:
+        raise NotTrained(f"“{seed.title[:80]}” has no place among the others yet.")
+    return embedded[seed.id]
 
 
 class Scan:
@@ -219,11 +311,17 @@ def _fetched(
 
 
 def _scanned(
-    library: Store, fusion: Fusion, seed: Clip, by: By, weights: Mapping[Modality, float] | None, community: str
+    library: Store,
+    fusion: Fusion,
+    seed: Clip,
+    by: By,
+    weights: Mapping[Modality, float] | None,
+    community: str,
+    stranger: Stranger | None,
 ) -> list[Scored]:
     """Every clip of the community by its vectors of each modality: for methods that mix them in the embedding."""
     asked = effective(by, weights)
-    mine = _modal(library, fusion, [seed.id]).get(seed.id, {})
+    mine = _own(library, fusion, seed, stranger)
     wanted = {m: vector for m, vector in mine.items() if asked[m] > 0}
     if not wanted:
         raise MissingModality(None if by == "all" else f"That clip has no {by} to compare by.")
@@ -244,10 +342,11 @@ def _between(
     by: By,
     weights: Mapping[Modality, float] | None,
     ids: Sequence[str],
+    near: Near | None,
 ) -> Callable[[int], NDArray[np.float64]]:
     """The similarity of one of these clips to each of them: float64, (ids,); not a number where they share nothing."""
     if separable(fusion, by, weights):
-        rows = library.vectors(fusion_id, ids)
+        rows = library.vectors(fusion_id, ids) if near is None else near.vectors(ids)
 
         def similarities(position: int) -> NDArray[np.float64]:
             scored = Comparison(rows[ids[position]], fusion, by, weights).score(rows)
@@ -265,15 +364,21 @@ def _between(
 
 
 def _senses(
-    library: Store, fusion: Fusion, seed: Clip, chosen: Sequence[tuple[Clip, Scored]]
+    library: Store, fusion: Fusion, seed: Clip, chosen: Sequence[tuple[Clip, Scored]], stranger: Stranger | None
 ) -> dict[str, dict[Modality, float]]:
     """Similarity by modality of the results of a method that mixes them."""
     wanted = [clip.id for clip, one in chosen if not one.by]
     if not wanted:
         return {}
-    modal = _modal(library, fusion, [seed.id, *wanted])
-    mine = modal.get(seed.id, {})
+    mine, modal = _own(library, fusion, seed, stranger), _modal(library, fusion, wanted)
     return {clip_id: modal_mean(mine, modal.get(clip_id, {}), effective("all", None))[1] for clip_id in wanted}
+
+
+def _own(library: Store, fusion: Fusion, seed: Clip, stranger: Stranger | None) -> dict[Modality, Vector]:
+    """The seed's vector of each modality."""
+    if stranger is not None:
+        return fusion.modal(stranger.features)
+    return _modal(library, fusion, [seed.id]).get(seed.id, {})
 
 
 def _modal(library: Store, fusion: Fusion, ids: Sequence[str]) -> dict[str, dict[Modality, Vector]]:
@@ -283,13 +388,22 @@ def _modal(library: Store, fusion: Fusion, ids: Sequence[str]) -> dict[str, dict
 class _Picker:
     """Takes results off a ranked list. Reads metadata and fingerprints only of those that come into question."""
 
-    def __init__(self, library: Store, seed: Clip, k: int, per_artist: int) -> None:
+    def __init__(
+        self,
+        library: Store,
+        seed: Clip,
+        k: int,
+        per_artist: int,
+        stranger: Stranger | None,
+        clips: Mapping[str, Clip],
+    ) -> None:
         self._library = library
         self._seed = seed
         self._k = k
         self._per_artist = per_artist
-        self._clips: dict[str, Clip] = {}
-        self._prints: dict[str, NDArray[np.uint32] | None] = {}
+        self._clips: dict[str, Clip] = dict(clips)
+        known = {} if stranger is None else {seed.id: stranger.features.fingerprint}
+        self._recordings = Recordings(library, known)
 
     def pick(self, ranked: Sequence[Scored]) -> list[tuple[Clip, Scored]]:
         chosen: list[tuple[Clip, Scored]] = []
@@ -300,7 +414,7 @@ class _Picker:
             artist = artist_key(clip.artist)
             if artist and self._per_artist and artists[artist] >= self._per_artist:
                 continue
-            if any(self._same(clip, other) for other in (self._seed, *(earlier for earlier, _ in chosen))):
+            if any(self._recordings.same(clip, other) for other in (self._seed, *(earlier for earlier, _ in chosen))):
                 continue
             chosen.append((clip, one))
             if artist:
@@ -310,35 +424,10 @@ class _Picker:
         return chosen
 
     def _read(self, ranked: Sequence[Scored]) -> Iterator[tuple[Clip, Scored]]:
-        for start in range(0, len(ranked), PAGE):
-            page = ranked[start : start + PAGE]
-            unread = [one.id for one in page if one.id not in self._clips]
-            self._clips.update(self._library.get_many(unread))
-            yield from ((self._clips[one.id], one) for one in page if one.id in self._clips)
-
-    def _same(self, one: Clip, other: Clip) -> bool:
-        if one.id == other.id:
-            return True
-        mine = song(one)
-        if mine is not None and mine == song(other):
-            return True
-        if not _as_long(one, other):
-            return False
-        first, second = self._print(one.id), self._print(other.id)
-        if first is None or second is None:
-            return False
-        from clipsim.fingerprint import SAME, similarity
-
-        return similarity(first, second) >= SAME
-
-    def _print(self, clip_id: str) -> NDArray[np.uint32] | None:
-        if clip_id not in self._prints:
-            self._prints[clip_id] = self._library.fingerprints([clip_id]).get(clip_id)
-        return self._prints[clip_id]
-
-
-def _as_long(one: Clip, other: Clip) -> bool:
-    if one.duration is None or other.duration is None:
-        return False
-    difference = abs(one.duration - other.duration)
-    return difference <= max(SAME_SECONDS, SAME_SHARE * max(one.duration, other.duration))
+        size = page(self._k)
+        for start in range(0, len(ranked), size):
+            some = ranked[start : start + size]
+            unread = [one.id for one in some if one.id not in self._clips]
+            if unread:
+                self._clips.update(self._library.get_many(unread))
+            yield from ((self._clips[one.id], one) for one in some if one.id in self._clips)

@@ -75,6 +75,9 @@ class Settings(BaseSettings):
         pattern=r"^(off|auto|[1-9]\d{0,3})$",
         description="connections to Discord: `off` (one), `auto`, or a number",
     )
+    forget_after: float = Field(
+        7.0, ge=0, description="days after which what is kept of a server is forgotten that removed the bot"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="how much is logged")
     log_format: Literal["text", "json"] = Field("text", description="lines of `text`, or of `json` for a log collector")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-HEAD = "0002"  # revision of the newest migration; a test keeps it equal
+HEAD = "0004"  # revision of the newest migration; a test keeps it equal
 
 
 class UTCDateTime(sa.types.TypeDecorator[datetime]):
@@ -120,6 +120,16 @@ memberships = sa.Table(
     _clip_id(primary_key=True, index=True),
     sa.Column("added_by", sa.String(128)),
     sa.Column("added_at", UTCDateTime, nullable=False),
+    sa.Column("place", sa.JSON(none_as_null=True)),  # of the first post: the adapter's own
+)
+
+communities = sa.Table(
+    "communities",  # what each has chosen; one without a row has chosen nothing
+    metadata,
+    sa.Column("community", sa.String(128), primary_key=True),
+    sa.Column("preferences", sa.JSON, nullable=False),  # the adapter's own
+    sa.Column("shared", sa.Boolean, nullable=False),  # its clips are in `SHARED`, and it sees all that are
+    sa.Column("left_at", UTCDateTime),  # it is gone, and is forgotten some time after this
 )
 
 fusions = sa.Table(
@@ -197,4 +207,24 @@ jobs = sa.Table(
     sa.Column("retry_at", UTCDateTime),
     sa.Column("created", UTCDateTime, nullable=False),
     sa.Column("updated", UTCDateTime, nullable=False),
+)
+
+plays = sa.Table(
+    "plays",  # what was put before people in a place (a Discord channel), so that it does not come again at once
+    metadata,
+    sa.Column("community", sa.String(128), primary_key=True),
+    sa.Column("place", sa.String(128), primary_key=True),
+    sa.Column("kind", sa.String(16), primary_key=True),  # "playlist", "surprise" or "answer"
+    _clip_id(primary_key=True, index=True),
+    sa.Column("turn", sa.Integer, nullable=False),  # counts the place's lists of this kind; the last that had the clip
+    sa.Column("at", UTCDateTime, nullable=False, index=True),
+)
+
+recommended = sa.Table(
+    "recommended",  # how often each clip was shown as a result
+    metadata,
+    sa.Column("community", sa.String(128), primary_key=True),
+    _clip_id(primary_key=True, index=True),
+    sa.Column("times", sa.Integer, nullable=False),
+    sa.Column("at", UTCDateTime, nullable=False),  # the last time
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -35,10 +36,12 @@ from clipsim.errors import (
     WorkerDied,
 )
 from clipsim.intake import INCOMING
+from clipsim.model import Answer
 from clipsim.settings import Settings, load
 from clipsim.workers.local import LocalPool
 from tests.doubles.encoders import DYING, HANGING, OTHER, SMALL
 from tests.doubles.media import make_clip
+from tests.doubles.youtube import FakeYouTube
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -108,7 +111,7 @@ async def test_a_clip_is_heard_watched_and_read_once(sim: ClipSim, files: list[P
     stages: list[str] = []
     clip, status = await sim.ingest(files[0], lyrics=WORDS, genre="sea shanty", progress=stages.append)
     assert status == "added"
-    assert stages == ["fetching", "listening", "watching", "reading"]
+    assert stages == ["fetching", "listening", "reading", "watching"]
     assert clip.title == "Song 0" and clip.artist == "Slow Band 0" and clip.genre == "sea shanty"
     assert clip.modalities == ("audio", "video", "lyrics")
     assert clip.tempo and 20 < clip.tempo < 400
@@ -135,6 +138,41 @@ async def test_who_gives_up_does_not_stop_the_others(sim: ClipSim, files: list[P
     await asyncio.sleep(0.2)
     first.cancel()
     assert (await second).title == "Song 0"
+
+
+async def test_sound_and_words_are_answered_from_while_the_picture_is_fetched(
+    full: Path, files: list[Path], pool: LocalPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(full, tmp_path / "copy")
+    video = make_clip(tmp_path / "video.mp4", seconds=2, audio=False, width=64, height=48)
+    captions = f"WEBVTT\n\n00:00.000 --> 00:02.000\n{WORDS}\n"
+    early: list[Answer] = []
+    with FakeYouTube() as youtube:
+        for name, value in youtube.environment().items():
+            monkeypatch.setenv(name, value)
+        youtube.add("newnewnewne", audio=files[0], video=video, captions={"en": captions}, title="Someone - New")
+        youtube.behaviour["/media/newnewnewne/video.mp4"] = "hold"
+
+        def told(answer: Answer) -> None:
+            early.append(answer)
+            youtube.released.set()
+
+        async with ClipSim.open(settings=load(data=tmp_path / "copy", min_train=8), preset=SMALL, pool=pool) as sim:
+            final = await sim.answer("https://youtu.be/newnewnewne", early=told)
+            known = await sim.answer("https://youtu.be/newnewnewne", early=told)
+            alone = await sim.query(final.query, by="audio")
+    (first,) = early
+    assert first.pending == ("video",) and first.query.modalities == ("audio", "lyrics")
+    assert first.query.title == "New" and first.query.tags and first.query.words and not first.query.classes
+    assert all(set(match.by) <= {"audio", "lyrics"} for match in first.results) and len(first.results) == 5
+    assert final.pending == () and final.query.modalities == ("audio", "video", "lyrics") and final.status == "added"
+    assert known.status == "known" and known.results == final.results
+    # what was said of the sound at first is what is said of it at last
+    heard = {match.clip.id: match.by["audio"] for match in alone.results}
+    said = {match.clip.id: match.by["audio"] for match in first.results}
+    assert heard.keys() & said.keys()
+    for clip_id in heard.keys() & said.keys():
+        assert said[clip_id] == pytest.approx(heard[clip_id], abs=1e-5)
 
 
 async def test_words_can_be_given_later(sim: ClipSim, files: list[Path]) -> None:
@@ -222,6 +260,15 @@ async def test_neighbours_are_of_the_same_kind(filled: ClipSim) -> None:
     assert all(match.clip.artist and match.clip.artist.startswith("Quick") for match in found.results)
     assert all(match.why for match in found.results)
     assert found.cluster is not None and found.cluster.label
+
+
+async def test_several_questions_at_once_are_each_alone(filled: ClipSim) -> None:
+    titles = ["Song 1", "Song 4", "Quick Band 7 Song 7"]
+    together = await filled.query_many(titles, 3, weights={"audio": 2.0})
+    assert together == [await filled.query(title, 3, weights={"audio": 2.0}) for title in titles]
+    assert await filled.query_many([]) == []
+    with pytest.raises(UnknownClip):
+        await filled.query_many(["Song 1", "zzzzzz qqqqqq"])
 
 
 async def test_by_one_modality(filled: ClipSim) -> None:
@@ -463,12 +510,16 @@ async def test_the_index_is_made_anew_from_the_library(settings: Settings, files
     async with ClipSim.open(settings=settings, preset=SMALL, pool=pool) as sim:
         for file in files[:4]:
             await sim.add(file)
+        await sim.train("standard")  # raw features, which answer for so few clips, are not indexed
         before = [(m.clip.id, round(m.similarity, 5)) for m in await sim.similar("Song 0")]
     shutil.rmtree(settings.data / "index")
     async with ClipSim.open(settings=settings, preset=SMALL, pool=pool) as sim:
         assert [(m.clip.id, round(m.similarity, 5)) for m in await sim.similar("Song 0")] == before
         report = await sim.audit()
-        assert not report.unmendable
+        assert not report.unmendable and [each.what for each in report.mended] == [
+            "collection missing or of other settings, made anew"
+        ]
+        assert not (await sim.audit()).found
 
 
 async def test_a_removed_clip_is_found_no_more(settings: Settings, files: list[Path], pool: LocalPool) -> None:

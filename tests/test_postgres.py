@@ -19,11 +19,13 @@ from clipsim import tables
 from clipsim.audit import audit
 from clipsim.backup import backup, restore
 from clipsim.errors import LibraryMismatch
+from clipsim.history import History
 from clipsim.index import Index
 from clipsim.jobs import Jobs
 from clipsim.library import Library
-from clipsim.model import Clip, Lyrics
+from clipsim.model import HOME, Clip, Lyrics
 from clipsim.retrieval import search
+from clipsim.search import Searcher
 from tests.libraries import OTHER, TINY, features, fill, settings, train
 
 
@@ -86,6 +88,14 @@ def test_the_whole_way_on_postgres(url: str, tmp_path: Path) -> None:
     jobs = Jobs(library)
     job = jobs.start(jobs.accept("link", reply={"é": 1}).id)
     assert job.reply == {"é": 1} and job.updated.tzinfo is not None
+    history = History(library)
+    history.note(["sung", "clip-0001", "nowhere\x00"], "guild", "a place")
+    history.note(["sung"], "guild", "a place")
+    assert history.times("guild") == {"sung": 2}  # the guild does not see the others
+    assert history.played("guild", "a place", ("answer",)) == {"sung": 0}
+    found = Searcher(TINY, library)
+    assert [hit.clip.id for hit in found.search(found.index("guild"), "words", 5, None, None).hits] == ["sung"]
+    assert len(found.search(found.index(HOME), "title 7", 30, None, None).hits) > 1
     library.remove("clip-0003")
     report = audit(library, index, TINY)
     assert [one.what for one in report.found] == ["clip in the index that is not in the library"]

@@ -103,7 +103,8 @@ def _usage(command: Any, path: str) -> str:
         elif not set(part.opts) & set(EVERYWHERE):
             name, _, value = part.get_help_record(context)[0].partition(" ")
             value = TYPES.get(value, value.strip("<>"))
-            options.append(f"[{name}]" if part.is_flag else f"[{name} {value}]")
+            shown = name if part.is_flag else f"{name} {value}"
+            options.append(shown if part.required else f"[{shown}]")
     return " ".join([path, *arguments, *options])
 
 

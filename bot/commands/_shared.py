@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
 
-from bot import errands, links, render
+from bot import errands, gate, guilds, links, places, render
+from bot.replies import InteractionReply
+from bot.text import Texts, for_locale
 from clipsim.errors import ClipSimError
 
 if TYPE_CHECKING:
     from bot.client import Bot
     from bot.errands import Wish
+    from bot.guilds import Guild
     from clipsim.model import Clip
     from clipsim.sources import Source
 
@@ -30,15 +34,28 @@ ClipName = app_commands.Range[str, 1, LONGEST]
 
 def community_of(interaction: Interaction) -> str:
     """Whose library the command is about."""
-    from bot.client import community
+    return guilds.community(interaction.guild_id, interaction.user.id)
 
-    return community(interaction.guild_id, interaction.user.id)
+
+def texts_of(interaction: Interaction) -> Texts:
+    """What is said to whoever used the command: in their own language."""
+    return for_locale(interaction.locale)
+
+
+def chosen_by(interaction: Interaction) -> Guild:
+    """What the guild has chosen that the command is used in."""
+    chosen: Guild = interaction.client.chosen.of(interaction.guild_id)
+    return chosen
 
 
 @asynccontextmanager
-async def answering(interaction: Interaction) -> AsyncIterator[None]:
-    """Acknowledge before anything else; an error then becomes a sentence that only the one who asked can see."""
-    await interaction.response.defer(thinking=True)
+async def answering(interaction: Interaction, *, private: bool = False) -> AsyncIterator[None]:
+    """Acknowledge before anything else; an error then becomes a sentence that only the one who asked can see.
+
+    The answer is for them alone where it is `private`, or the guild wants answers to be.
+    """
+    private = private or places.is_private(interaction, chosen_by(interaction))
+    await interaction.response.defer(thinking=True, ephemeral=private)
     try:
         yield
     except discord.NotFound as error:
@@ -49,7 +66,8 @@ async def answering(interaction: Interaction) -> AsyncIterator[None]:
 
 async def explain(interaction: Interaction, error: BaseException) -> None:
     """Log the error, and tell its sentence and code."""
-    await whisper(interaction, render.problem(*errands.explained(error, f"interaction={interaction.id}")))
+    told, code = errands.explained(error, f"interaction={interaction.id}")
+    await whisper(interaction, render.problem(texts_of(interaction), told, code))
 
 
 async def whisper(interaction: Interaction, sentence: str) -> None:
@@ -84,14 +102,26 @@ async def named(bot: Bot, interaction: Interaction, clip: str) -> Clip:
 
 async def take(bot: Bot, interaction: Interaction, found: list[Source], wish: Wish) -> None:
     """Add links first, telling progress in the response, and answer there."""
-    from bot.replies import InteractionReply
-
+    chosen, community = chosen_by(interaction), community_of(interaction)
+    admission = await gate.admit(
+        bot.sim,
+        chosen,
+        texts_of(interaction),
+        found,
+        community=community,
+        user=interaction.user,
+        permissions=interaction.permissions,
+        now=discord.utils.utcnow(),
+    )
+    private = places.is_private(interaction, chosen)
+    reply = places.PrivateResponse(interaction) if private else InteractionReply(interaction)
     await bot.errands.take(
         found,
-        InteractionReply(interaction),
-        community=community_of(interaction),
+        reply,
+        community=community,
         requester=str(interaction.user.id),
-        wish=wish,
+        wish=replace(wish, guild=interaction.guild_id),
+        admission=admission,
     )
 
 
@@ -104,7 +134,7 @@ async def choices(bot: Bot, interaction: Interaction, typed: str) -> list[app_co
         return []
     named: dict[str, str] = {}
     for clip in clips[:CHOICES]:
-        name = render.choice(clip)
+        name = render.choice(texts_of(interaction), clip)
         if name in named:
             mark = f" ({clip.id})"
             name = render.cut(name, render.CHOICE - len(mark)) + mark

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
-from bot import render, text
+from bot import render
 from bot.commands import _shared as shared
 from bot.errands import Wish
+from bot.text import ENGLISH
 
 if TYPE_CHECKING:
     from bot.client import Bot
@@ -18,19 +19,19 @@ if TYPE_CHECKING:
 def add(tree: app_commands.CommandTree[Any], bot: Bot) -> None:
     """Put the command into the tree."""
 
-    @tree.command(name="cluster", description=text.CLUSTER)
-    @app_commands.describe(clip=text.OPTION_CLIP)
+    @tree.command(name="cluster", description=ENGLISH.CLUSTER)
+    @app_commands.describe(clip=ENGLISH.OPTION_CLIP)
     async def cluster(interaction: discord.Interaction[Any], clip: shared.ClipName | None = None) -> None:
         async with shared.answering(interaction):
-            community = shared.community_of(interaction)
+            community, texts = shared.community_of(interaction), shared.texts_of(interaction)
             if clip is None:
-                embed = render.clusters(await bot.sim.clustering(community=community))
+                embed = render.clusters(texts, await bot.sim.clustering(community=community))
             elif link := shared.link_in(bot, clip):
-                await shared.take(bot, interaction, link, Wish("cluster"))
+                await shared.take(bot, interaction, link, Wish("cluster", language=texts.LANGUAGE))
                 return
             else:
                 seed = await shared.named(bot, interaction, clip)
-                embed = render.cluster(seed, await bot.sim.cluster_of(seed, community=community))
+                embed = render.cluster(texts, seed, await bot.sim.cluster_of(seed, community=community))
             await interaction.edit_original_response(embed=embed)
 
     @cluster.autocomplete("clip")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
-from bot import links, render, text
+from bot import links, render
 from bot.commands import _shared as shared
 from bot.errands import Wish
-from clipsim.errors import UnknownLink
+from bot.text import ENGLISH, Told
 
 if TYPE_CHECKING:
     from bot.client import Bot
@@ -22,32 +22,37 @@ MOST = 10  # clips in one answer
 def add(tree: app_commands.CommandTree[Any], bot: Bot) -> None:
     """Put the commands into the tree."""
 
-    @tree.command(name="similar", description=text.SIMILAR)
-    @app_commands.describe(clip=text.OPTION_CLIP, count=text.OPTION_COUNT, by=text.OPTION_BY)
-    @app_commands.choices(by=[app_commands.Choice(name=name, value=value) for name, value in text.BY.items()])
+    @tree.command(name="similar", description=ENGLISH.SIMILAR)
+    @app_commands.describe(clip=ENGLISH.OPTION_CLIP, count=ENGLISH.OPTION_COUNT, by=ENGLISH.OPTION_BY)
+    @app_commands.choices(by=[app_commands.Choice(name=name, value=value) for value, name in ENGLISH.BY.items()])
     async def similar(
         interaction: discord.Interaction[Any],
         clip: shared.ClipName,
-        count: app_commands.Range[int, 1, MOST] = 5,
+        count: app_commands.Range[int, 1, MOST] | None = None,
         by: str = "all",
     ) -> None:
         async with shared.answering(interaction):
-            way: By = next(value for value in text.BY.values() if value == by)
+            texts = shared.texts_of(interaction)
+            count = count or shared.chosen_by(interaction).count
+            way: By = next(value for value in ENGLISH.BY if value == by)
             if link := shared.link_in(bot, clip):
-                await shared.take(bot, interaction, link, Wish("similar", count, way))
+                await shared.take(bot, interaction, link, Wish("similar", count, way, texts.LANGUAGE))
                 return
             seed = await shared.named(bot, interaction, clip)
             answer = await bot.sim.query(seed, count, way, community=shared.community_of(interaction))
-            await interaction.edit_original_response(embed=render.answer(answer, by=way))
+            await interaction.edit_original_response(embed=render.answer(texts, answer, by=way))
 
     @similar.autocomplete("clip")
     async def complete(interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
         return await shared.choices(bot, interaction, typed)
 
-    @tree.context_menu(name=text.SIMILAR_MENU)
+    @tree.context_menu(name=ENGLISH.SIMILAR_MENU)
     async def menu(interaction: discord.Interaction[Any], message: discord.Message) -> None:
         async with shared.answering(interaction):
+            texts = shared.texts_of(interaction)
             found = links.of(message, bot.hosts)
             if not found:
-                raise UnknownLink(text.NO_LINK)
-            await shared.take(bot, interaction, found, Wish())
+                raise Told("unknown-link", texts.NO_LINK)
+            await shared.take(
+                bot, interaction, found, Wish(k=shared.chosen_by(interaction).count, language=texts.LANGUAGE)
+            )

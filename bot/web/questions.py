@@ -52,6 +52,7 @@ class Question:
     text: str
     k: int
     stage: Stage | None = None
+    early: Answer | None = None  # from sound and words alone, while the picture is still being watched
     answer: Answer | None = None
     error: ClipSimError | None = None
     task: asyncio.Task[None] | None = None
@@ -66,6 +67,10 @@ class Question:
     def begin(self, stage: Stage) -> None:
         """Note that a stage has begun (a `Progress`)."""
         self.stage = stage
+
+    def show(self, early: Answer) -> None:
+        """Note what can be said already."""
+        self.early = early
 
     async def wait(self, seconds: float | None = None) -> None:
         """Wait until it is answered, or until `seconds` have passed."""
@@ -128,7 +133,9 @@ class Questions:
         if _ID.fullmatch(question.text) and (clip := await self._exactly(question.text)):
             return await self._sim.query(clip, question.k)  # "Thunderbolt" has the shape of a video's id
         if (url := link_in(question.text, self._hosts)) is not None:
-            return await self._sim.answer(url, k=question.k, added_by=ADDED_BY, progress=question.begin)
+            return await self._sim.answer(
+                url, k=question.k, added_by=ADDED_BY, progress=question.begin, early=question.show
+            )
         return await self._sim.query(await named(self._sim, question.text), question.k)
 
     async def _exactly(self, text: str) -> Clip | None:

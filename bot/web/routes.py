@@ -93,13 +93,17 @@ class Page:
         raise web.HTTPSeeOther(f"/answer/{question.id}")
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Progress, then the answer."""
+        """Progress, then what sound and words say while the picture is being watched, then the answer."""
         question = self._question(request)
         if question.error is not None:
             raise question.error
-        if question.answer is None:
-            return self._page("progress.html", question=question, refresh=True)
-        return await self._answered(request, question.answer, question.k, "all", question.id)
+        if question.answer is not None:
+            return await self._answered(request, question.answer, question.k, "all", question.id)
+        if question.early is not None:
+            return self._page(
+                "answer.html", answer=question.early, k=question.k, by="all", votes={}, question=question, refresh=True
+            )
+        return self._page("progress.html", question=question, refresh=True)
 
     async def clip(self, request: web.Request) -> web.Response:
         """What is similar to a clip of the library."""
@@ -224,6 +228,7 @@ def job_json(question: Question) -> JSON:
         "id": question.id,
         "state": question.state,
         "stage": question.stage,
+        "early": answer_json(question.early) if question.early and question.state == "running" else None,
         "answer": answer_json(question.answer) if question.answer else None,
         "error": error_json(question.error) if question.error else None,
         "page": f"/answer/{question.id}",

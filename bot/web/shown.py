@@ -122,6 +122,7 @@ def answer_json(answer: Answer) -> JSON:
         "method": answer.method,
         **({"weights": dict(answer.weights)} if answer.weights is not None else {}),
         "status": answer.status,
+        "pending": list(answer.pending),
         "notice": answer.notice,
         "cluster": cluster_json(answer.cluster),
         "results": [match_json(match) for match in answer.results],

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from clipsim.cli import clips, evaluate, feedback, library, machine
+from clipsim.cli import clips, discover, evaluate, feedback, library, machine
 from clipsim.cli.shared import DataOption, JsonOption, everywhere, fail
 from clipsim.errors import ClipSimError
 
@@ -44,7 +44,7 @@ def _everywhere(
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
-for module in (clips, feedback, library, evaluate):
+for module in (clips, discover, feedback, library, evaluate):
     for name, command in module.COMMANDS.items():
         app.command(name)(command)
 app.add_typer(machine.models, name="models")

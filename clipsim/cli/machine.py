@@ -109,7 +109,7 @@ async def _demo(count: int, data: Path | None, json: bool) -> int:
             await asyncio.to_thread(make_all)
         gate = asyncio.Semaphore(sim.settings.workers + 1)
 
-        async def one(source: str, extra: dict[str, str]) -> Clip:
+        async def one(source: str, extra: dict[str, Any]) -> Clip:
             async with gate:
                 with progress.clip(extra["title"]) as stage:
                     return (await sim.ingest(source, progress=stage, **extra))[0]

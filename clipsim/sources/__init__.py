@@ -9,20 +9,25 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clipsim.sources._process import Standby
 from clipsim.sources.links import Source, find_links, parse
 from clipsim.sources.lyrics import read_lyrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from clipsim.model import Media
     from clipsim.settings import Settings
+    from clipsim.sources.youtube import Arrived, Received
 
-__all__ = ["Source", "fetch", "find_links", "parse", "read_lyrics"]
+__all__ = ["Source", "Standby", "fetch", "find_links", "parse", "read_lyrics"]
 
 
 async def fetch(
-    source: Source, folder: Path, settings: Settings, progress: Callable[[int, int | None], None] | None = None
+    source: Source,
+    folder: Path,
+    settings: Settings,
+    progress: Received | None = None,
+    arrived: Arrived | None = None,
+    standby: Standby | None = None,
 ) -> Media:
     """The clip behind a source: a local file where it lies, anything else fetched into `folder`.
 
@@ -33,6 +38,9 @@ async def fetch(
         folder: for this clip alone; made if need be; not touched for a local file.
         settings: limits, hosts, cookies, proxy.
         progress: told the bytes received so far and those expected (or None), in the event loop's thread.
+        arrived: told of each modality that is complete while others are still being fetched, with a `Media` of it
+            alone, in the event loop's thread. Not told of a local file, which is there as a whole.
+        standby: gives the process to fetch with.
 
     Raises:
         SourceError: one of its kinds, see `clipsim.errors`.
@@ -44,4 +52,4 @@ async def fetch(
         return await asyncio.to_thread(open_file, source, settings)
     from clipsim.sources import youtube
 
-    return await youtube.fetch(source, folder, settings, progress)
+    return await youtube.fetch(source, folder, settings, progress, arrived, standby)

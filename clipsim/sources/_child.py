@@ -1,8 +1,12 @@
 """The process of one fetch: `python -m clipsim.sources._child`. Runs yt-dlp once, then is killed with all it started.
 
-One line of JSON comes in on stdin, the request; lines of JSON go out on stdout: `{"bytes", "total"}` while it
-downloads, at last `{"done": {…}}` or `{"error": {code, message, hint}}`. Nothing else is ever exchanged: no pickles.
+One line of JSON comes in on stdin, the request; lines of JSON go out on stdout: `{"found": {…}}` once it is known who
+the clip is, `{"bytes", "total"}` while it downloads, `{"part": {…}}` for the captions and for each file when it is
+complete, at last `{"done": {…}}` or `{"error": {code, message, hint}}`. Nothing else is ever exchanged: no pickles.
 Files are written into the request's folder, which is this fetch's own.
+
+Sound, picture and captions are fetched at once, each by a download of yt-dlp's own in a thread (as yt-dlp itself does
+with the fragments of one stream).
 """
 
 from __future__ import annotations
@@ -12,10 +16,13 @@ import json
 import os
 import re
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +43,8 @@ FIELDS = (  # of yt-dlp's info, those that a Clip is made of
 MAX_FIELD = 2000  # characters of one string
 MAX_ITEMS = 100  # of one list, of MAX_ITEM characters each
 MAX_ITEM = 300
+CAPTIONS = "captions"  # the stem of the caption file
+DIRECT = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")  # taken away from a fetch that goes past any proxy
 NAMES = {".webm", ".mp4", ".m4a", ".mkv", ".mp3", ".ogg", ".opus", ".flac", ".wav", ".ts", ".aac"}
 
 
@@ -78,10 +87,12 @@ class Fetch:
         self.report = report
         self.warnings: list[str] = []
         self.received: dict[str, float] = {}  # bytes of each file so far
+        self.counting = threading.Lock()
+        self.choice: _streams.Choice | None = None
         self.expected: float | None = None
         self.spoke = 0.0
-        self.captions = False  # whether the captions are being fetched just now
         self.refusal: ClipSimError | None = None
+        self.stopped = threading.Event()  # one download failed: the others need not go on
 
     def run(self) -> dict[str, Any]:
         """Fetch; returns what the parent is told.
@@ -111,21 +122,59 @@ class Fetch:
         youtube = self.request.kind == "youtube"
         info = ydl.extract_info(self.request.url, download=False, process=False, ie_key="Youtube" if youtube else None)
         self._judge(info)
-        info = ydl.process_ie_result(info, download=True)
+        info = ydl.process_ie_result(info, download=False)
         if not info or info.get("_type", "video") != "video":
             raise errors.NoStreams("That link leads to a list, not to one clip.", hint="Paste the link of one clip.")
-        files = [
-            self._file(item["filepath"], item) for item in info.get("requested_downloads") or [] if item.get("filepath")
-        ]
-        if not files:
+        self._judge(info)
+        if self.choice is None or not self.choice.formats:
             raise errors.NoStreams
-        audio, video, seconds = self._probe(files)
-        captions, note = self._captions(ydl, info)
         fields = {name: _bounded(info.get(name)) for name in FIELDS}
-        fields["duration"] = fields.get("duration") or seconds
-        spoken = next((item.get("language") for item in info["requested_downloads"] if item.get("language")), None)
+        spoken = next((item.get("language") for item in self.choice.formats if item.get("language")), None)
         fields["language"] = fields.get("language") or spoken
-        return {"info": fields, "audio": audio, "video": video, "captions": captions, "note": note}
+        self.report({"found": fields})
+        answer = self._download(ydl, info, self.choice.formats)
+        if answer["audio"] is None and answer["video"] is None:
+            raise errors.NotMedia("What was fetched holds neither sound nor picture.", hint="")
+        fields["duration"] = fields.get("duration") or answer.pop("seconds")
+        return {"info": fields, **answer}
+
+    def _download(self, ydl: Any, info: Mapping[str, Any], formats: tuple[_streams.Format, ...]) -> dict[str, Any]:
+        """Every stream and the captions at once, each told as a part when it is complete. The first failure counts."""
+        tasks: list[Callable[[], dict[str, Any]]] = [partial(self._captions, ydl, info)]
+        tasks += [partial(self._stream, ydl, {**info, **item}, number) for number, item in enumerate(formats)]
+        answer: dict[str, Any] = {"audio": None, "video": None, "seconds": None}
+
+        def work(task: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+            part = task()
+            self.report({"part": part})
+            return part
+
+        pool = ThreadPoolExecutor(len(tasks))
+        futures: list[Future[dict[str, Any]]] = [pool.submit(work, task) for task in tasks]
+        wait(futures, return_when=FIRST_EXCEPTION)
+        self.stopped.set()
+        pool.shutdown(wait=False, cancel_futures=True)  # a download that stalls dies with the process
+        for failed in (future for future in futures if future.done() and future.exception() is not None):
+            failed.result()
+        for part in (future.result() for future in futures):
+            seconds = part.pop("seconds", None)
+            answer["seconds"] = max(filter(None, (seconds, answer["seconds"])), default=None)
+            answer |= {name: value for name, value in part.items() if answer.get(name) is None}
+        return answer
+
+    def _stream(self, ydl: Any, item: dict[str, Any], number: int) -> dict[str, Any]:
+        """One stream, fetched, looked into and given a plain name."""
+        suffix = f".{item.get('ext')}".lower()
+        path = Path(self.request.folder) / f"stream-{number}{suffix if suffix in NAMES else '.bin'}"
+        try:
+            success = ydl.dl(str(path), item)
+        except Exception:
+            if self.refusal is not None:
+                raise self.refusal from None
+            raise
+        if not (success and success[0]) or not path.is_file():
+            raise errors.FetchFailed
+        return self._probe(path, item)
 
     def _options(self) -> dict[str, Any]:
         request = self.request
@@ -142,10 +191,6 @@ class Fetch:
             "format": self._select,
             "progress_hooks": [self._progress],
             "paths": {"home": request.folder, "temp": request.folder},
-            "outtmpl": {"default": "stream-%(format_id)s.%(ext)s"},
-            "restrictfilenames": True,
-            "windowsfilenames": True,
-            "trim_file_name": 60,
             "overwrites": True,
             "continuedl": False,
             "nopart": True,
@@ -204,24 +249,27 @@ class Fetch:
         size = choice.size(seconds)
         if size is not None and size > self.request.max_bytes:
             self._refuse(_too_large(size, self.request.max_bytes))
-        self.expected = size
+        self.choice, self.expected = choice, size
         yield from choice.formats
 
     def _progress(self, state: Mapping[str, Any]) -> None:
-        if self.captions:
+        name = str(state.get("filename"))
+        if self.stopped.is_set():
+            raise _stop()
+        if Path(name).stem == CAPTIONS:
             if (state.get("downloaded_bytes") or 0) > MAX_CAPTIONS or (state.get("total_bytes") or 0) > MAX_CAPTIONS:
                 raise _stop()
             return
-        name = str(state.get("filename"))
-        self.received[name] = state.get("downloaded_bytes") or state.get("total_bytes") or 0
-        others = sum(size for other, size in self.received.items() if other != name)
-        total = max(self.received[name], state.get("total_bytes") or 0) + others
-        if total > self.request.max_bytes:
-            self._refuse(_too_large(total, self.request.max_bytes))
-        now = time.monotonic()
-        if now - self.spoke >= EVENT_PAUSE or state.get("status") == "finished":
-            self.spoke = now
-            self.report({"bytes": sum(self.received.values()), "total": self.expected})
+        with self.counting:  # several downloads tell at once: what is told must never go down
+            self.received[name] = state.get("downloaded_bytes") or state.get("total_bytes") or 0
+            received = sum(self.received.values())
+            total = received + max(0, (state.get("total_bytes") or 0) - self.received[name])
+            if total > self.request.max_bytes:
+                self._refuse(_too_large(total, self.request.max_bytes))
+            now = time.monotonic()
+            if now - self.spoke >= EVENT_PAUSE or state.get("status") == "finished":
+                self.spoke = now
+                self.report({"bytes": received, "total": self.expected})
 
     def _refuse(self, error: ClipSimError) -> None:
         """Stop yt-dlp from inside one of its hooks."""
@@ -230,37 +278,29 @@ class Fetch:
 
     # what it fetched
 
-    def _file(self, name: str, item: Mapping[str, Any]) -> tuple[Path, Mapping[str, Any]]:
-        path, folder = Path(name).resolve(), Path(self.request.folder).resolve()
-        if path.parent != folder or not path.is_file():
-            raise errors.FetchFailed
-        return path, item
-
-    def _probe(self, files: list[tuple[Path, Mapping[str, Any]]]) -> tuple[str | None, str | None, float | None]:
-        """(sound, picture, seconds): the files' names by what is really in them, given plain names."""
+    def _probe(self, path: Path, item: Mapping[str, Any]) -> dict[str, Any]:
+        """{audio, video, seconds}: the file's name by what is really in it, given a plain one."""
         from clipsim import media
 
-        audio = video = None
-        seconds = None
-        for path, item in files:
-            found = media.probe(path)
-            if found.duration is not None:
-                if found.duration > self.request.max_duration + media.SLACK:
-                    raise _too_long(found.duration, self.request.max_duration)
-                seconds = max(seconds or 0.0, found.duration)
-            wants_sound = item.get("acodec") != "none" and found.has_audio
-            wants_picture = item.get("vcodec") != "none" and found.has_video
-            kind = "clip" if wants_sound and wants_picture else "audio" if wants_sound else "video"
-            suffix = path.suffix.lower() if path.suffix.lower() in NAMES else ".bin"
-            name = path.rename(path.with_name(kind + suffix)).name
-            audio = audio or (name if wants_sound else None)
-            video = video or (name if wants_picture else None)
-        if audio is None and video is None:
-            raise errors.NotMedia("What was fetched holds neither sound nor picture.", hint="")
-        return audio, video, seconds
+        found = media.probe(path)
+        if found.duration is not None and found.duration > self.request.max_duration + media.SLACK:
+            raise _too_long(found.duration, self.request.max_duration)
+        wants_sound = item.get("acodec") != "none" and found.has_audio
+        wants_picture = item.get("vcodec") != "none" and found.has_video
+        kind = "clip" if wants_sound and wants_picture else "audio" if wants_sound else "video"
+        name = path.rename(path.with_name(kind + path.suffix)).name
+        return {
+            "audio": name if wants_sound else None,
+            "video": name if wants_picture else None,
+            "seconds": found.duration,
+        }
 
-    def _captions(self, ydl: Any, info: Mapping[str, Any]) -> tuple[dict[str, str] | None, str | None]:
-        """(captions, note): one file at most; where it fails the clip goes on without, and the note says why."""
+    def _captions(self, ydl: Any, info: Mapping[str, Any]) -> dict[str, Any]:
+        """{captions, note}: one file at most; where it fails the clip goes on without, and the note says why."""
+        captions, note = self._caption_file(ydl, info)
+        return {"captions": captions, "note": note}
+
+    def _caption_file(self, ydl: Any, info: Mapping[str, Any]) -> tuple[dict[str, str] | None, str | None]:
         manual, automatic = info.get("subtitles"), info.get("automatic_captions")
         chosen = _streams.captions(manual, automatic, info.get("language"))
         if chosen is None:
@@ -270,8 +310,7 @@ class Fetch:
         track = next((item for ext in CAPTION_FORMATS for item in tracks[key] if item.get("ext") == ext), None)
         if track is None:
             return None, "Its captions are in a form that cannot be read."
-        name = Path(self.request.folder) / f"captions.{track['ext']}"
-        self.captions = True
+        name = Path(self.request.folder) / f"{CAPTIONS}.{track['ext']}"
         try:
             if track.get("data") is not None:
                 name.write_text(str(track["data"])[:MAX_CAPTIONS], encoding="utf-8")
@@ -314,6 +353,27 @@ def _request(descriptor: int) -> Request:
     return Request(**json.loads(data))
 
 
+def _prepare() -> None:
+    """Import what every fetch needs: a process that is kept ready has done so before it is asked."""
+    import av
+    import yt_dlp.extractor.youtube
+
+    from clipsim import media
+
+    del av, yt_dlp, media
+
+
+def _move_in(request: Request) -> None:
+    """Live in the request's folder: whatever this process or one that it starts writes goes there."""
+    os.chdir(request.folder)
+    tempfile.tempdir = request.folder
+    os.environ |= {"TMPDIR": request.folder, "DENO_DIR": str(Path(request.folder) / "deno")}
+    if request.kind == "web":
+        for name in DIRECT:
+            os.environ.pop(name, None)
+            os.environ.pop(name.upper(), None)
+
+
 def main() -> None:
     """Read the request, fetch, answer, and wait to be killed."""
     out = os.fdopen(os.dup(1), "wb")
@@ -325,9 +385,11 @@ def main() -> None:
             out.write(json.dumps(event).encode() + b"\n")
             out.flush()
 
+    _prepare()
     request = _request(0)
     threading.Thread(target=_guard.die_with_parent, daemon=True).start()
     _guard.limit_resources(request.max_bytes, request.timeout)
+    _move_in(request)
     if request.kind == "web":
         _guard.confine(request.hosts)
     try:

@@ -1,8 +1,9 @@
 """Fetch a clip from YouTube (or from a host that the operator named) through yt-dlp, in one child process per fetch.
 
-yt-dlp runs strangers' scripts, blocks, leaks and sometimes hangs: so each fetch is a process of its own, in a process
-group that is killed as a whole when it has answered, when time is up, or when the caller is cancelled. It gets a
-minimal environment (no tokens), a copy of the cookies file, and a folder that is removed unless the fetch succeeded.
+yt-dlp runs strangers' scripts, blocks, leaks and sometimes hangs: so each fetch is a process of its own
+(`clipsim.sources._process`), in a process group that is killed as a whole when it has answered, when time is up, or
+when the caller is cancelled. It gets a minimal environment (no tokens), a copy of the cookies file, and a folder that
+is removed unless the fetch succeeded. What arrives first (captions, then sound) is handed on while the rest comes.
 """
 
 from __future__ import annotations
@@ -10,56 +11,45 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import json
-import logging
-import os
 import shutil
-import signal
-import sys
-import sysconfig
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from clipsim.errors import (
     ClipSimError,
     DiskFull,
     FetchFailed,
-    FetchTimeout,
     FolderNotWritable,
     InvalidSetting,
     UnknownLink,
-    from_code,
 )
-from clipsim.model import JSON, Clip, Lyrics, Media
+from clipsim.model import JSON, Clip, Lyrics, Media, Modality
 from clipsim.settings import Settings
 from clipsim.sources import _metadata
+from clipsim.sources._process import Standby
 from clipsim.sources.links import Source
 from clipsim.sources.lyrics import read_or_why
 
-LINE_LIMIT = 4 * 1024 * 1024  # bytes of one answer
-ERROR_TAIL = 4000  # bytes of the child's stderr that are kept for the log
-PASSED_ON = frozenset(  # environment variables that the child may see; everything else (tokens!) stays here
-    {"PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ"}
-    | {"HOME", "XDG_CONFIG_HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "SYSTEMROOT"}  # yt-dlp's plugin folders
-    | {"SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "YTDLP_NO_PLUGINS"}
-)
-PROXIES = frozenset(
-    {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
-)
-
 Received = Callable[[int, int | None], None]  # told bytes so far, and bytes expected where that is known
+Arrived = Callable[[Modality, Media], None]  # told what of a clip is complete, and where it is
 
-log = logging.getLogger(__name__)
 
-
-async def fetch(source: Source, folder: Path, settings: Settings, progress: Received | None = None) -> Media:
+async def fetch(
+    source: Source,
+    folder: Path,
+    settings: Settings,
+    progress: Received | None = None,
+    arrived: Arrived | None = None,
+    standby: Standby | None = None,
+) -> Media:
     """Fetch one clip's sound, picture and captions into `folder`, which is made if need be.
 
     At most two files are left there (`audio.*` and `video.*`, or `clip.*` with both) and nothing at all if this fails
     or is cancelled. `Media.lyrics` is None where there are no captions, or they could not be had: `Clip.notes` says so.
+    `arrived` is told of each modality as soon as it is complete, in the event loop's thread; what it is told of is
+    taken away again if the fetch fails after all. `standby` gives the process to fetch with.
 
     Raises:
         SourceError: one of its kinds, see `clipsim.errors`.
@@ -71,6 +61,7 @@ async def fetch(source: Source, folder: Path, settings: Settings, progress: Rece
     made, work = _work_folder(folder)
     folder = work.parent  # absolute: a worker may stand in another folder
     done = False
+    arrivals = _Arrivals(source, work, folder, progress, arrived)
     try:
         cookies = _copied(settings.cookies, work)
         request: JSON = {
@@ -85,17 +76,96 @@ async def fetch(source: Source, folder: Path, settings: Settings, progress: Rece
             "proxy": settings.proxy,
             "cache": str(settings.cache / "yt-dlp"),
         }
-        answer = await _ask(request, settings.fetch_timeout, progress)
-        clip, lyrics = await asyncio.to_thread(_described, source, answer, work)
-        files = _moved(answer, work, folder)  # at once, without a point where it could be cancelled half-way
+        child = await (standby or Standby()).take()
+        answer = await child.ask(request, settings.fetch_timeout, arrivals.hear)
+        media = await arrivals.whole(answer)
         done = True
-        return Media(clip, audio=files.get(answer["audio"]), video=files.get(answer["video"]), lyrics=lyrics)
+        return media
     except OSError as error:
         raise _disk(error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
-        if made and not done:
-            _forget(folder)
+        if not done:
+            arrivals.forget()
+            if made:
+                _forget(folder)
+
+
+class _Arrivals:
+    """What the child has told of so far, as values; files are moved to their place as they are completed."""
+
+    def __init__(
+        self, source: Source, work: Path, folder: Path, progress: Received | None, arrived: Arrived | None
+    ) -> None:
+        self._source = source
+        self._work = work
+        self._folder = folder
+        self._progress = progress
+        self._arrived = arrived
+        self._clip: Clip | None = None
+        self._files: dict[str, Path] = {}
+        self._words: tuple[Lyrics | None, str | None] | None = None
+        self._trouble: OSError | None = None  # the child goes on, and is told nothing: what it brings is not kept
+
+    async def hear(self, event: JSON) -> None:
+        """Take an event of the child's."""
+        if "found" in event:
+            self._clip = self._described(event["found"])
+        elif "part" in event and self._trouble is None:
+            try:
+                await self._take(event["part"])
+            except OSError as error:
+                self._trouble = error
+        elif self._progress is not None and "bytes" in event:
+            total = event.get("total")
+            self._progress(int(event["bytes"]), None if total is None else int(total))
+
+    async def whole(self, answer: JSON) -> Media:
+        """All of it, in place."""
+        if self._trouble is not None:
+            raise self._trouble
+        await self._take(answer)
+        lyrics, note = self._words or (None, None)
+        clip = self._described(answer["info"])
+        if note:
+            clip = replace(clip, notes=(*clip.notes, note))
+        if clip.language is None and lyrics is not None and lyrics.origin == "automatic":
+            clip = replace(clip, language=lyrics.language)
+        return Media(clip, self._files.get(answer["audio"]), self._files.get(answer["video"]), lyrics)
+
+    def forget(self) -> None:
+        """Take away what was moved to its place."""
+        for path in self._files.values():
+            path.unlink(missing_ok=True)
+
+    async def _take(self, part: JSON) -> None:
+        """Captions, or a file; again is no harm."""
+        if "captions" in part and self._words is None:
+            self._words = lyrics, note = await asyncio.to_thread(_lyrics, part, self._work)
+            self._tell("lyrics", lyrics=lyrics, notes=(note,) if note else ())
+        for name in dict.fromkeys(name for name in (part.get("audio"), part.get("video")) if name):
+            if name not in self._files:
+                plain = Path(name).name
+                self._files[name] = (self._work / plain).replace(self._folder / plain)
+                if part.get("audio") == name:
+                    self._tell("audio", audio=self._files[name])
+                if part.get("video") == name:
+                    self._tell("video", video=self._files[name])
+
+    def _tell(
+        self,
+        modality: Modality,
+        *,
+        audio: Path | None = None,
+        video: Path | None = None,
+        lyrics: Lyrics | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        if self._arrived is not None and self._clip is not None:
+            self._arrived(modality, Media(replace(self._clip, notes=notes), audio, video, lyrics))
+
+    def _described(self, info: JSON) -> Clip:
+        return _metadata.clip_from(info, id=self._source.id, url=self._source.url)
 
 
 def _work_folder(folder: Path) -> tuple[bool, Path]:
@@ -133,101 +203,6 @@ def _copied(cookies: Path | None, work: Path) -> str | None:
     copy.touch(mode=0o600)
     copy.write_bytes(data)
     return str(copy)
-
-
-def environment(kind: str, folder: Path) -> dict[str, str]:
-    """What the child sees of our environment. A link to a named host goes there directly, past any proxy."""
-    wanted = PASSED_ON | (PROXIES if kind == "youtube" else frozenset())
-    passed = {name: value for name, value in os.environ.items() if name in wanted}
-    scripts = sysconfig.get_path("scripts")  # deno from PyPI lies there
-    passed["PATH"] = os.pathsep.join(filter(None, (scripts, passed.get("PATH") or os.defpath)))
-    root = str(Path(__file__).resolve().parents[2])  # this very package, installed or not
-    passed["PYTHONPATH"] = os.pathsep.join(filter(None, (passed.get("PYTHONPATH"), root)))
-    passed |= {"TMPDIR": str(folder), "DENO_DIR": str(folder / "deno"), "DENO_NO_UPDATE_CHECK": "1"}
-    return passed | {"PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"}
-
-
-async def _ask(request: JSON, seconds: float, progress: Received | None) -> JSON:
-    """Run one child to its answer, and end it and all it started whatever happens."""
-    folder = Path(request["folder"])
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",  # nothing in the current folder is imported
-        "-m",
-        "clipsim.sources._child",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=environment(request["kind"], folder),
-        cwd=folder,
-        start_new_session=True,
-        limit=LINE_LIMIT,
-    )
-    assert process.stdin and process.stdout and process.stderr
-    tail = asyncio.create_task(_tail(process.stderr))
-    try:
-        async with asyncio.timeout(seconds):
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            await process.stdin.drain()
-            return await _answer(process.stdout, progress)
-    except TimeoutError:
-        raise FetchTimeout(f"Fetching took longer than {seconds:.0f} s and was stopped.") from None
-    except (ConnectionError, ValueError) as error:  # it died, or it said something that is no JSON
-        raise FetchFailed from error
-    finally:
-        _kill(process)
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.shield(process.wait())
-        await asyncio.wait({tail}, timeout=1.0)  # seconds; its stderr ends with the group
-        if not tail.cancel() and tail.result():
-            log.info("yt-dlp said of %s: %s", request["url"], tail.result())
-
-
-async def _answer(stream: asyncio.StreamReader, progress: Received | None) -> JSON:
-    while line := await stream.readline():
-        event: Any = json.loads(line)
-        if "done" in event:
-            return dict(event["done"])
-        if "error" in event:
-            error = event["error"]
-            raise from_code(error["code"], error["message"], error["hint"])
-        if progress is not None and "bytes" in event:
-            total = event.get("total")
-            progress(int(event["bytes"]), None if total is None else int(total))
-    raise FetchFailed("The process that was fetching the clip died.")
-
-
-async def _tail(stream: asyncio.StreamReader) -> str:
-    """The last of what the child wrote to stderr, as one line."""
-    kept = b""
-    while chunk := await stream.read(4096):
-        kept = (kept + chunk)[-ERROR_TAIL:]
-    return _metadata.clean(kept.decode(errors="replace"), ERROR_TAIL) or ""
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-
-
-def _described(source: Source, answer: JSON, work: Path) -> tuple[Clip, Lyrics | None]:
-    """The child's answer as values."""
-    clip = _metadata.clip_from(answer["info"], id=source.id, url=source.url)
-    lyrics, note = _lyrics(answer, work)
-    if note:
-        clip = replace(clip, notes=(*clip.notes, note))
-    if clip.language is None and lyrics is not None and lyrics.origin == "automatic":
-        clip = replace(clip, language=lyrics.language)
-    return clip, lyrics
-
-
-def _moved(answer: JSON, work: Path, folder: Path) -> dict[str, Path]:
-    """The fetched files, in their place: name to path."""
-    names = dict.fromkeys(name for name in (answer["audio"], answer["video"]) if name)
-    return {name: (work / Path(name).name).replace(folder / Path(name).name) for name in names}
 
 
 def _lyrics(answer: JSON, work: Path) -> tuple[Lyrics | None, str | None]:

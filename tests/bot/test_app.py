@@ -213,7 +213,7 @@ async def test_without_the_message_content_intent_it_goes_on_and_says_so_once(on
             await eventually(lambda: side.state()["ok"])
             assert side.state()["message_content"] is False
             interaction = await double.slash("help")
-            assert text.HELP_NO_CONTENT in str(interaction.messages[0].json())
+            assert text.ENGLISH.HELP_NO_CONTENT in str(interaction.messages[0].json())
     asked = [identified["intents"] & discord.Intents(message_content=True).value for identified in double.identified]
     assert [bool(one) for one in asked] == [True, False]
     assert [record.getMessage() for record in caplog.records].count(text.NO_CONTENT_INTENT) == 1

@@ -9,9 +9,10 @@ from itertools import pairwise
 import discord
 import pytest
 
-from bot import links, text
+from bot import links
 from bot.board import PACE
 from bot.client import Bot, community
+from bot.text import ENGLISH as text
 from bot.turns import Turns
 from clipsim import settings
 from clipsim.errors import BotCheck, Private

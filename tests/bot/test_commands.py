@@ -7,8 +7,9 @@ from dataclasses import replace
 import discord
 import pytest
 
-from bot import render, text
+from bot import render
 from bot.client import Bot
+from bot.text import ENGLISH as text
 from clipsim import settings
 from clipsim.errors import IndexUnavailable, NetworkDown
 from tests.doubles.sim import SimDouble, clip
@@ -36,14 +37,14 @@ async def test_the_commands_have_the_names_and_options_of_the_design(simcord_env
     commands = {
         command.name: command for command in simcord_bot.tree.get_commands(type=discord.AppCommandType.chat_input)
     }
-    assert set(commands) == {"similar", "cluster", "library", "help"}
+    assert set(commands) == {"similar", "cluster", "library", "forget", "settings", "help"}
     similar = commands["similar"]
     assert [option.name for option in similar.parameters] == ["clip", "count", "by"]
     assert {choice.name: choice.value for choice in similar.parameters[2].choices} == CHOICES
     assert [option.name for option in commands["cluster"].parameters] == ["clip"]
     (menu,) = simcord_bot.tree.get_commands(type=discord.AppCommandType.message)
     assert menu.name == "Find similar clips"
-    assert all(choice in text.BY for choice in CHOICES)
+    assert set(text.BY) == set(CHOICES.values())
 
 
 async def test_similar_by_a_completed_id(room, sim, simcord_env):
@@ -380,5 +381,5 @@ async def test_asking_for_an_intent_that_is_not_granted_is_discord_pys_own_error
 
 
 def test_choices_are_the_names_people_use():
-    assert render.choice(clip(1)) == "Artist 1 – Song 1"
-    assert dict(text.BY) == CHOICES
+    assert render.choice(text, clip(1)) == "Artist 1 – Song 1"
+    assert {name: value for value, name in text.BY.items()} == CHOICES

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from bot import render, text
+from bot import render
+from bot.text import ENGLISH as text
 from clipsim.errors import BY_CODE, ClipSimError, NetworkDown, Private, UnknownClip
 from clipsim.model import Answer, Clip, Cluster, Clustering, Match
 
@@ -167,7 +168,7 @@ def test_escaped_text_opens_no_block_at_the_start_of_a_line(value):
 
 @given(hostile, urls)
 def test_a_link_is_one_link_and_goes_nowhere_else(name, url):
-    shown = render.link(name, url, 120)
+    shown = render.link(text, name, url, 120)
     (paragraph,) = [token for token in COMMONMARK.parse(f"x {shown}") if token.type == "inline"]
     links = [child for child in paragraph.children or () if child.type == "link_open"]
     target = render.address(url)
@@ -181,7 +182,7 @@ def test_a_link_is_one_link_and_goes_nowhere_else(name, url):
 @settings(max_examples=60, deadline=None)
 @given(answers, st.sampled_from([1, 2, 5]), st.sampled_from(["all", "lyrics"]))
 def test_an_answer_keeps_every_limit(found, parts, by):
-    embeds = [render.answer(found, by=by, budget=render.share(parts))] * parts
+    embeds = [render.answer(text, found, by=by, budget=render.share(parts))] * parts
     for embed in embeds:
         assert_within_limits(embed, render.share(parts))
     assert units(render.as_text(embeds)) <= 2000
@@ -190,30 +191,30 @@ def test_an_answer_keeps_every_limit(found, parts, by):
 @settings(max_examples=30, deadline=None)
 @given(clips(), st.one_of(st.none(), clusters), st.lists(clusters, max_size=3), st.integers(1, 40))
 def test_clusters_keep_every_limit(clip, cluster, some, times):
-    assert_within_limits(render.cluster(clip, cluster))
-    assert_within_limits(render.clusters(Clustering("k-means (9)", tuple(some * times), {})))
+    assert_within_limits(render.cluster(text, clip, cluster))
+    assert_within_limits(render.clusters(text, Clustering("k-means (9)", tuple(some * times), {})))
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(clips(), max_size=10), st.lists(st.tuples(hostile, hostile), max_size=4))
 def test_the_library_keeps_every_limit(newest, facts):
-    assert_within_limits(render.library(facts, newest))
+    assert_within_limits(render.library(text, facts, newest))
 
 
 @given(hostile, hostile, hostile)
 def test_progress_and_failure_keep_every_limit(source, message, hint):
     for embed in (
-        render.progress(source, None),
-        render.progress(source, "listening"),
-        render.failure(source, ClipSimError(message, hint=hint)),
+        render.progress(text, source, None),
+        render.progress(text, source, "listening"),
+        render.failure(text, source, ClipSimError(message, hint=hint)),
     ):
         assert_within_limits(embed, render.share(10))
-    assert units(render.problem(ClipSimError(message, hint=hint))) <= 2000
+    assert units(render.problem(text, ClipSimError(message, hint=hint))) <= 2000
 
 
 @given(clips())
 def test_an_autocomplete_choice_has_1_to_100_visible_characters(clip):
-    shown = render.choice(clip)
+    shown = render.choice(text, clip)
     assert 1 <= units(shown) <= 100
     assert shown == " ".join(shown.split())
 
@@ -235,9 +236,9 @@ def test_cutting_prefers_the_end_of_a_word():
 
 def test_a_title_is_shown_as_it_reads():
     clip = Clip("a" * 11, "Song [Official Video] (4K) – 50% *live*", artist="A_b")
-    assert render.safe(render.name(clip), 256) == "A\\_b – Song (Official Video) (4K) – 50% \\*live\\*"
-    assert render.name(Clip("a" * 11, "Rick Astley - Never", artist="Rick Astley")) == "Rick Astley - Never"
-    assert render.name(Clip("a" * 11, "\u200b\u3164", artist=None)) == text.UNTITLED
+    assert render.safe(render.name(text, clip), 256) == "A\\_b – Song (Official Video) (4K) – 50% \\*live\\*"
+    assert render.name(text, Clip("a" * 11, "Rick Astley - Never", artist="Rick Astley")) == "Rick Astley - Never"
+    assert render.name(text, Clip("a" * 11, "\u200b\u3164", artist=None)) == text.UNTITLED
 
 
 def test_an_answer_shows_the_parts_in_order():
@@ -249,7 +250,9 @@ def test_an_answer_shows_the_parts_in_order():
     )
     cluster = Cluster(3, "slow piano", 12)
     notice = "Not trained yet."
-    embed = render.answer(Answer(clip(0, notes=("The video is black.",)), "raw", results, cluster, notice), by="audio")
+    embed = render.answer(
+        text, Answer(clip(0, notes=("The video is black.",)), "raw", results, cluster, notice), by="audio"
+    )
     assert embed.description is not None
     lines = embed.description.split("\n")
     assert lines[:3] == ["**slow piano** · 12 clips", "Compared by sound alone.", ""]
@@ -264,13 +267,13 @@ def test_less_is_said_about_each_result_rather_than_fewer_results():
         for n in range(1, 6)
     )
     for parts in (1, 2, 5):
-        embed = render.answer(Answer(Clip("q" * 11, "Q"), "raw", results), budget=render.share(parts))
+        embed = render.answer(text, Answer(Clip("q" * 11, "Q"), "raw", results), budget=render.share(parts))
         assert all(f"**{rank}** · " in (embed.description or "") for rank in range(1, 6))
 
 
 def test_a_long_list_of_clusters_says_how_many_are_missing():
     many = tuple(Cluster(n, "label " * 10, 5) for n in range(200))
-    embed = render.clusters(Clustering("k", many, {}))
+    embed = render.clusters(text, Clustering("k", many, {}))
     last = (embed.description or "").rsplit("\n", 1)[1]
     shown = (embed.description or "").count("clips")
     assert last == text.more(200 - shown)
@@ -280,16 +283,16 @@ def test_a_long_list_of_clusters_says_how_many_are_missing():
     ("value", "shown"), [(0.834, "0.83"), (-0.2, "−0.20"), (math.nan, "–"), (math.inf, "–"), (1, "1.00")]
 )
 def test_similarity_has_two_digits(value, shown):
-    assert render.similarity(value) == shown
+    assert render.similarity(text, value) == shown
 
 
 def test_errors_are_said_for_somebody_in_a_chat():
-    assert render.problem(Private()) == (
+    assert render.problem(text, Private()) == (
         "That video is private. Ask its owner to publish it, or pick another. (`private`)"
     )
-    assert "clipsim add" not in render.problem(UnknownClip())
-    assert "own hint" in render.problem(UnknownClip(hint="own hint"))
-    assert render.problem(NetworkDown(), "unexpected-1").endswith("(`unexpected-1`)")
+    assert "clipsim add" not in render.problem(text, UnknownClip())
+    assert "own hint" in render.problem(text, UnknownClip(hint="own hint"))
+    assert render.problem(text, NetworkDown(), "unexpected-1").endswith("(`unexpected-1`)")
 
 
 def test_no_sentence_sends_somebody_in_a_chat_to_a_terminal():

@@ -57,6 +57,7 @@ class Shelf:
         self.gate.set()
         self.asked: list[str] = []
         self.sick: Exception | None = None
+        self.glimpse = False  # whether something can be said before all is known
         self.maps = 0
         self.cast: dict[tuple[str, str, str], Vote] = {}  # by voter, query and result
         self.key = b"of this library"
@@ -90,10 +91,21 @@ class Shelf:
         )
         return Answer(asked, "raw", results, CROWD, notice="With 3 clips I compare raw features.")
 
-    async def answer(self, source: str, *, k: int = 5, progress: Progress | None = None, **_: Any) -> Answer:
+    async def answer(
+        self,
+        source: str,
+        *,
+        k: int = 5,
+        progress: Progress | None = None,
+        early: Callable[[Answer], None] | None = None,
+        **_: Any,
+    ) -> Answer:
         self.asked.append(source)
         if progress:
             progress("listening")
+        if early and self.glimpse:
+            heard = replace(self.all[0], modalities=("audio", "lyrics"))
+            early(replace(await self.query(heard, k), pending=("video",)))
         await self.gate.wait()
         if self.sick:
             raise self.sick
@@ -199,6 +211,28 @@ async def test_a_link_without_javascript_ends_in_the_answer(serve: Serve) -> Non
     assert 'href="https://www.youtube.com/watch?v=aaaaaaaaaa2"' in page
     assert 'src="https://i.ytimg.com/vi/aaaaaaaaaa2/mqdefault.jpg"' in page
     assert "http-equiv" not in page  # answered: no more reloading
+
+
+async def test_what_is_known_early_is_shown_early(serve: Serve) -> None:
+    served = await serve(*CLIPS)
+    served.shelf.gate.clear()
+    served.shelf.glimpse = True
+    job = (await served.ask(LINK, 202, wait=False))["id"]
+    await asyncio.sleep(0)
+    seen = await served.api(f"/api/jobs/{job}")
+    assert (seen["state"], seen["answer"]) == ("running", None)
+    assert seen["early"]["pending"] == ["video"] and len(seen["early"]["results"]) == 2
+    page = await served.page(f"/answer/{job}")
+    assert "from its sound and words alone" in page and 'id="progress"' in page and "Most similar" in page
+    assert "refresh" in page and 'action="/vote"' not in page and 'class="ways"' not in page  # it is not in the library
+    served.shelf.gate.set()
+    for _ in range(50):
+        if (seen := await served.api(f"/api/jobs/{job}"))["state"] == "done":
+            break
+        await asyncio.sleep(0.01)
+    assert seen["early"] is None and seen["answer"]["pending"] == []
+    page = await served.page(f"/answer/{job}")
+    assert "alone" not in page and 'id="progress"' not in page and 'action="/vote"' in page
 
 
 async def test_progress_is_shown_until_the_answer_is_there(serve: Serve) -> None:

@@ -3,6 +3,7 @@
 Bounded in number and in time: whoever is not served within `patience` gives up, and is counted as lost.
 """
 
+# ruff: noqa: ASYNC110 - what somebody in a crowd waits for has no event of its own
 from __future__ import annotations
 
 import asyncio

@@ -59,6 +59,15 @@ class DyingText:
         os._exit(11)
 
 
+class TouchyText(SmallText):
+    """Crashes over one text only."""
+
+    def encode(self, text: str) -> Encoded:
+        if "crash" in text:
+            DyingText().encode(text)
+        return super().encode(text)
+
+
 class HangingText:
     """A worker that never answers."""
 
@@ -75,6 +84,7 @@ def load_tags() -> MusicnnEncoder:
 
 
 load_video, load_text, load_dying, load_hanging = SmallVideo, SmallText, DyingText, HangingText
+load_touchy = TouchyText
 
 _HERE = "tests.doubles.encoders"
 _SEEING = (
@@ -86,3 +96,4 @@ SMALL = Preset("tiny", (*_SEEING, Part("small-text", "lyrics", 32, f"{_HERE}:loa
 OTHER = Preset("other", (*_SEEING, Part("other-text", "lyrics", 32, f"{_HERE}:load_text")))
 DYING = Preset("dying", (*_SEEING, Part("dying-text", "lyrics", 32, f"{_HERE}:load_dying")))
 HANGING = Preset("hanging", (*_SEEING, Part("hanging-text", "lyrics", 32, f"{_HERE}:load_hanging")))
+TOUCHY = Preset("touchy", (Part("touchy-text", "lyrics", 32, f"{_HERE}:load_touchy"),))

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from clipsim.courtesy import Youtube
 from clipsim.errors import EmptyLibrary, MissingModality, UnknownClip
-from clipsim.model import HOME, JSON, Answer, By, Clip, Cluster, Clustering, Match, Progress, Stage
+from clipsim.model import HOME, JSON, Answer, By, Clip, Cluster, Clustering, Match, Post, Progress, Stage
 
 STAGES: tuple[Stage, ...] = ("fetching", "listening", "watching", "reading", "comparing")
 
@@ -28,6 +28,7 @@ class Job:
     reply: JSON
     state: str = "queued"
     error_code: str | None = None
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
     retry_at: datetime | None = None
 
 
@@ -56,6 +57,10 @@ class SimDouble:
     why: str = "Both are electronic, at 120 beats per minute."
     jobs: dict[int, Job] = field(default_factory=dict)
     begun: list[int] = field(default_factory=list)  # ids of jobs, in the order they were run
+    posts: dict[tuple[str, str], Post] = field(default_factory=dict)  # by community and clip
+    chosen: dict[str, JSON] = field(default_factory=dict)
+    gone: dict[str, datetime] = field(default_factory=dict)
+    forgotten: list[str] = field(default_factory=list)  # communities
     called: list[tuple[str, Any]] = field(default_factory=list)
     again: list[int] = field(default_factory=list)  # ids of failed jobs that are due
     refusals: list[Any] = field(default_factory=list)  # who wants to hear that YouTube refuses
@@ -75,7 +80,7 @@ class SimDouble:
 
     async def accept(self, source: str, *, community: str, requester: str | None, reply: JSON) -> Job:
         self._called("accept", source, reply)
-        job = Job(len(self.jobs) + 1, source, community, requester, reply)
+        job = Job(max(self.jobs, default=0) + 1, source, community, requester, reply)
         self.jobs[job.id] = job
         return replace(job)
 
@@ -131,12 +136,86 @@ class SimDouble:
         if made is None:
             made = clip(900 + len(self.jobs), url=job.source)
             self.shelf(job.community).insert(0, made)
+            self.posts[job.community, made.id] = Post(job.requester, datetime.now(UTC))
         job.state = "done"
         return replace(await self.query(made, k, community=job.community), status="added")
 
     def counts(self) -> dict[str, int]:
         states = [job.state for job in self.jobs.values()]
         return {state: states.count(state) for state in states}
+
+    async def drop_job(self, job_id: int, community: str = HOME) -> None:
+        assert self.jobs.pop(job_id).community == community
+
+    async def recent_jobs(self, community: str, since: datetime) -> list[Job]:
+        self._called("recent_jobs", community, since)
+        return [replace(job) for job in self.jobs.values() if job.community == community and job.created >= since]
+
+    async def jobs_answering(self, name: str, value: int) -> list[Job]:
+        return [replace(job) for job in self.jobs.values() if job.reply.get(name) == value]
+
+    # communities
+
+    async def preferences(self) -> dict[str, JSON]:
+        return {community: dict(chosen) for community, chosen in self.chosen.items()}
+
+    async def set_preferences(self, community: str, given: JSON) -> None:
+        self._called("set_preferences", community, given)
+        before = self.chosen.get(community, {})
+        self.chosen[community] = {**given, "shared": before.get("shared", False)}
+
+    async def share(self, community: str, shared: bool) -> None:
+        self._called("share", community, shared)
+        self.chosen.setdefault(community, {})["shared"] = shared
+
+    async def post(self, clip: str | Clip, *, community: str = HOME) -> Post | None:
+        return self.posts.get((community, clip if isinstance(clip, str) else clip.id))
+
+    async def set_place(self, clip: Clip, place: JSON, *, community: str) -> None:
+        self._called("set_place", clip.id, place, community)
+        if (post := self.posts.get((community, clip.id))) is not None:
+            self.posts[community, clip.id] = replace(post, place=post.place or place)
+
+    async def remove(self, clip: Clip, *, community: str = HOME) -> Clip:
+        self._called("remove", clip.id, community)
+        self.shelf(community).remove(clip)
+        self.posts.pop((community, clip.id), None)
+        return clip
+
+    async def belongings(self, user: str, *, community: str | None = None) -> dict[str, int]:
+        mine = [where for where, post in self.posts.items() if post.by == user and community in (None, where[0])]
+        waiting = [
+            job
+            for job in self.jobs.values()
+            if (job.requester, job.state) == (user, "queued") and community in (None, job.community)
+        ]
+        return {"clips": len(mine), "votes": 0, "waiting": len(waiting)}
+
+    async def forget_user(self, user: str, *, community: str | None = None) -> dict[str, int]:
+        self._called("forget_user", user, community)
+        counts = await self.belongings(user, community=community)
+        for where, post in list(self.posts.items()):
+            if post.by == user and community in (None, where[0]):
+                del self.posts[where]
+        return counts
+
+    async def known_communities(self) -> list[str]:
+        return sorted({*self.shelves, *self.chosen} - {HOME})
+
+    async def leave(self, community: str) -> None:
+        self.gone.setdefault(community, datetime.now(UTC))
+
+    async def come_back(self, community: str) -> bool:
+        return self.gone.pop(community, None) is not None
+
+    async def gone_communities(self) -> dict[str, datetime]:
+        return dict(self.gone)
+
+    async def forget_community(self, community: str) -> int:
+        self.forgotten.append(community)
+        self.gone.pop(community, None)
+        self.chosen.pop(community, None)
+        return len(self.shelves.pop(community, []))
 
     # questions
 

@@ -34,6 +34,15 @@ async def test_a_file_on_a_named_host(server: FakeYouTube, made: dict[str, Path]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["clip.mp4"]
 
 
+async def test_it_goes_past_any_proxy(
+    server: FakeYouTube, made: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # where nobody listens
+    found = await get(server.serve("/song.m4a", made["audio"].read_bytes()), tmp_path / "new", "127.0.0.1")
+    assert found.audio is not None
+
+
 async def test_sound_alone(server: FakeYouTube, made: dict[str, Path], tmp_path: Path) -> None:
     url = server.serve("/song.m4a", made["audio"].read_bytes())
     found = await get(url, tmp_path / "new", f"127.0.0.1:{url.split(':')[2].split('/')[0]}")

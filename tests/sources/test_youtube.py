@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from clipsim import errors, media
 from clipsim.model import Media
 from clipsim.settings import Settings
 from clipsim.sources import fetch, parse
-from clipsim.sources.youtube import environment
+from clipsim.sources._process import Standby, environment
 from tests.doubles.media import make_clip
 from tests.doubles.youtube import FakeYouTube, wait_until
 
@@ -133,6 +134,86 @@ async def test_segments_where_there_is_nothing_else(
     found = await get(tmp_path / "new")
     assert found.audio == found.video == tmp_path / "new" / "clip.mp4"
     assert len(media.decode_audio(found.audio)) > 1.9 * 22050
+
+
+async def test_what_is_complete_is_told_while_the_rest_still_comes(
+    youtube: FakeYouTube, made: dict[str, Path], tmp_path: Path
+) -> None:
+    """The picture never ends: sound and words are there all the same, and are taken away when the fetch fails."""
+    youtube.add(ID, title="A - B", audio=made["audio"], video=made["video"], captions={"en": CAPTIONS})
+    youtube.behaviour[f"/media/{ID}/video.mp4"] = "stall"
+    told: dict[str, Media] = {}
+    whole: dict[str, bytes] = {}
+
+    def arrived(modality: str, found: Media) -> None:
+        told[modality] = found
+        if found.audio is not None:
+            whole[modality] = found.audio.read_bytes()
+
+    settings = Settings(cache=tmp_path / "cache", fetch_timeout=6.0)
+    with pytest.raises(errors.FetchTimeout):
+        await fetch(parse(ID, files=False), tmp_path / "new", settings, arrived=arrived)
+    assert set(told) == {"audio", "lyrics"} and whole == {"audio": made["audio"].read_bytes()}
+    assert told["audio"].clip.title == "B" and told["audio"].clip.artist == "A"
+    assert told["lyrics"].lyrics is not None and told["lyrics"].lyrics.text.startswith("Hello my darling")
+    assert not (tmp_path / "new").exists()
+
+
+async def test_one_file_with_both_arrives_as_both(youtube: FakeYouTube, made: dict[str, Path], tmp_path: Path) -> None:
+    youtube.add(ID, both=made["both"])
+    told: list[tuple[str, Media]] = []
+    found = await fetch(parse(ID), tmp_path, Settings(cache=tmp_path), arrived=lambda *each: told.append(each))
+    assert {modality: (each.audio, each.video) for modality, each in told} == {
+        "audio": (found.audio, None),
+        "video": (None, found.video),
+        "lyrics": (None, None),
+    }
+    assert next(each.clip.notes for modality, each in told if modality == "lyrics") == ("It has no captions.",)
+
+
+async def test_a_process_on_standby(youtube: FakeYouTube, made: dict[str, Path], tmp_path: Path) -> None:
+    youtube.add(ID, audio=made["audio"])
+    standby = Standby()
+    settings = Settings(cache=tmp_path / "cache")
+    try:
+        standby.keep()
+        assert standby._ready is not None
+        first = await standby._ready[0]
+        found = await fetch(parse(ID), tmp_path / "one", settings, standby=standby)
+        assert found.audio is not None and not first.alive  # it was the one, and it is used once
+        second = await standby._ready[0]
+        assert second.alive and second is not first
+        second._process.kill()  # it died while nobody looked
+        await second._process.wait()
+        assert (await fetch(parse(ID), tmp_path / "two", settings, standby=standby)).audio is not None
+        third = await standby._ready[0]
+        await fetch(parse(f"https://www.youtube.com/watch?v={ID}"), tmp_path / "three", settings, standby=standby)
+        assert not third.alive
+        last = await standby._ready[0]
+    finally:
+        await standby.close()
+    assert not last.alive and len(youtube.paths("/media/")) == 3
+
+
+async def test_a_process_from_before_an_upgrade_is_not_used(
+    youtube: FakeYouTube, made: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    youtube.add(ID, audio=made["audio"])
+    standby = Standby()
+    try:
+        standby.keep()
+        assert standby._ready is not None
+        old = await standby._ready[0]
+        newer = tmp_path / "site" / "yt_dlp"
+        newer.mkdir(parents=True)
+        (newer / "version.py").write_text("__version__ = '2099.01.01'")
+        upgraded = SimpleNamespace(submodule_search_locations=[str(newer)])
+        monkeypatch.setattr("clipsim.sources._process.find_spec", lambda name: upgraded)
+        child = await standby.take()
+        assert child is not old and not old.alive and child.alive
+        await child.end()
+    finally:
+        await standby.close()
 
 
 async def test_captions_by_a_machine(youtube: FakeYouTube, made: dict[str, Path], tmp_path: Path) -> None:
@@ -268,7 +349,7 @@ async def test_cancelled_it_takes_all_its_processes_along(
     task = asyncio.create_task(get(tmp_path / "new"))
     child, grandchild, *names = await spawned(youtube)
     assert alive(int(child)) and alive(int(grandchild))
-    assert "DISCORD_TOKEN" not in names and "PYTHONPATH" in names
+    assert "DISCORD_TOKEN" not in names and {"PYTHONPATH", "TMPDIR", "DENO_DIR"} <= set(names)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -355,12 +436,11 @@ async def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pyte
         await get(tmp_path / "new")
 
 
-def test_the_child_sees_little(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_child_sees_little(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISCORD_TOKEN", "secret")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("PYTHONPATH", "/plugins")
     monkeypatch.setenv("https_proxy", "http://proxy:1")
-    seen = environment("youtube", tmp_path)
+    seen = environment()
     assert "secret" not in seen.values() and seen["https_proxy"] == "http://proxy:1"
-    assert seen["PYTHONPATH"].split(os.pathsep)[0] == "/plugins" and seen["TMPDIR"] == str(tmp_path)
-    assert "https_proxy" not in environment("web", tmp_path)
+    assert seen["PYTHONPATH"].split(os.pathsep)[0] == "/plugins"

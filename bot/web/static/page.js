@@ -21,8 +21,8 @@ function show(section, stage) {
 
 async function watch(section) {
   const job = section.dataset.job;
-  const trouble = section.querySelector("#trouble");
   for (;;) {
+    const trouble = section.querySelector("#trouble");
     await new Promise((done) => setTimeout(done, POLL));
     let seen;
     try {
@@ -32,7 +32,8 @@ async function watch(section) {
       trouble.hidden = false;
       continue;
     }
-    if (seen.status === 200 && seen.body.state === "running") {
+    const running = seen.status === 200 && seen.body.state === "running";
+    if (running && (!seen.body.early || "early" in section.dataset)) {
       show(section, seen.body.stage);
       continue;
     }
@@ -40,7 +41,8 @@ async function watch(section) {
     const fresh = new DOMParser().parseFromString(await page.text(), "text/html");
     document.title = fresh.title;
     document.querySelector("main").replaceWith(document.adoptNode(fresh.querySelector("main")));
-    return;
+    section = document.querySelector("#progress"); // under what can be said already it goes on
+    if (!section) return;
   }
 }
 

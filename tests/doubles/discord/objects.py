@@ -52,6 +52,7 @@ class User:
 
     name: str
     bot: bool = False
+    locale: str = "en-US"
     id: int = field(default_factory=snowflake)
 
     def json(self) -> JSON:
@@ -252,7 +253,7 @@ class Interaction:
             "data": self.data,
             "channel_id": str(self.channel.id),
             "channel": self.channel.json(bot),
-            "locale": "en-US",
+            "locale": self.user.locale,
             "entitlements": [],
             "attachment_size_limit": 10 * 1024 * 1024,
             "authorizing_integration_owners": {},

@@ -179,6 +179,7 @@ def commands(payload: Any) -> None:
         kind, name = command.get("type", CHAT_INPUT), command.get("name", "")
         path = str(place)
         form.text(f"{path}.name", name, 32, required=True)
+        localizations(form, path, command)
         if (kind, name) in names:
             form.wrong(
                 f"{path}.name", "APPLICATION_COMMANDS_DUPLICATE_NAME", "Application command names must be unique"
@@ -199,6 +200,7 @@ def commands(payload: Any) -> None:
             where = f"{path}.options.{number}"
             form.text(f"{where}.name", option.get("name"), 32, required=True)
             form.text(f"{where}.description", option.get("description"), 100, required=True)
+            localizations(form, where, option)
             choices(form, f"{where}.choices", option.get("choices"))
             if optional and option.get("required"):
                 form.wrong(
@@ -210,9 +212,18 @@ def commands(payload: Any) -> None:
     form.close()
 
 
+def localizations(form: Form, path: str, given: JSON) -> None:
+    """Names and descriptions in other languages: within the same limits."""
+    for kind, most in (("name", 32), ("description", 100)):
+        for locale, said in (given.get(f"{kind}_localizations") or {}).items():
+            form.text(f"{path}.{kind}_localizations.{locale}", said, most, required=True)
+
+
 def choices(form: Form, path: str, given: Any) -> None:
     """Choices of an option, or of an autocomplete."""
     for place, choice in enumerate(form.many(path, given, CHOICES)):
         form.text(f"{path}.{place}.name", choice.get("name"), CHOICE, required=True)
+        for locale, said in (choice.get("name_localizations") or {}).items():
+            form.text(f"{path}.{place}.name_localizations.{locale}", said, CHOICE, required=True)
         if isinstance(choice.get("value"), str):
             form.text(f"{path}.{place}.value", choice["value"], CHOICE, required=True)

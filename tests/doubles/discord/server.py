@@ -94,6 +94,7 @@ class FakeDiscord:
         self.privileged = privileged & PRIVILEGED
         self.heartbeat_interval = heartbeat_interval
         self.buckets = buckets
+        self.locale = "en-US"  # that the guild prefers
         self.token = f"{secrets.token_urlsafe(18)}.{secrets.token_urlsafe(4)}.{secrets.token_urlsafe(27)}"
         self.bot = User("clipsim", bot=True)
         self.shards = shards
@@ -232,7 +233,7 @@ class FakeDiscord:
             "channels": [channel.json(self.bot) for channel in self.channels.values() if channel.guild == guild.id],
             "threads": [],
             "features": [],
-            "preferred_locale": "en-US",
+            "preferred_locale": self.locale,
             "system_channel_id": str(guild.system.id) if guild.system else None,
             "public_updates_channel_id": str(guild.moderators.id) if guild.moderators else None,
         }

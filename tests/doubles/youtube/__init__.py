@@ -91,6 +91,7 @@ class FakeYouTube:
         self.files: dict[str, bytes] = {}
         self.behaviour: dict[str, str] = {}  # path -> mode
         self.closing = threading.Event()
+        self.released = threading.Event()  # until it is set, a path whose behaviour is "hold" is not answered
         self._lock = threading.Lock()
 
     def __enter__(self) -> FakeYouTube:
@@ -111,6 +112,7 @@ class FakeYouTube:
 
     def __exit__(self, *_: object) -> None:
         self.closing.set()
+        self.released.set()
         self._server.shutdown()
         self._server.server_close()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -297,6 +299,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._endless(record)
         elif mode == "stall":
             self._stall(record, self.youtube.files[path])
+        elif mode == "hold":
+            self.youtube.released.wait(60)
+            self._send(record, self.youtube.files[path], "application/octet-stream")
         else:
             kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
             self._send(record, self.youtube.files[path], kind)
