@@ -1,7 +1,7 @@
 """A crowd in Discord, all at once: how soon each is acknowledged and answered while clips are fetched and encoded.
 
 200 users use 1,000 commands, each the next as soon as the last is answered, and paste 50 links. The bot is the
-unmodified `python -m bot` (with an encoder that needs no weights) between a Discord and a YouTube on this machine, which
+unmodified `python -m bot` (with encoders that need no weights) between a Discord and a YouTube on this machine, which
 share its processors; beside it a bot that does its work inside the handlers (`naive_bot`). Both are started, met by
 the same crowd, and stopped, by turns. Discord forgets an interaction that is not acknowledged within 3 s: it is lost.
 
@@ -70,19 +70,19 @@ def address(log: Path) -> str | None:
     return found.group() if found else None
 
 
+def well(log: Path) -> bool:
+    """Whether the bot says that it is ready."""
+    try:
+        with urllib.request.urlopen(f"{address(log)}readyz", timeout=5) as response:
+            return bool(response.status == 200)
+    except (OSError, ValueError):  # not yet, or it has not even said where it is
+        return False
+
+
 async def ready(log: Path) -> None:
     """Wait until the workers are there: how long a start takes is not measured here."""
     async with asyncio.timeout(START):
-        while True:
-            try:
-                at = await asyncio.to_thread(address, log)
-                if (
-                    at
-                    and await asyncio.to_thread(lambda: urllib.request.urlopen(f"{at}readyz", timeout=5).status) == 200
-                ):
-                    return
-            except OSError:
-                pass
+        while not await asyncio.to_thread(well, log):  # noqa: ASYNC110 - another process is waited for
             await asyncio.sleep(0.2)
 
 
@@ -126,8 +126,8 @@ def main(plan: Plan) -> int:
     kept = {"plan": asdict(plan), "machine": {"cpus": os.cpu_count(), "python": platform.python_version()}, **found}
     (RESULTS / "bot.json").write_text(json.dumps(kept, indent=2) + "\n")
     ours = found["clipsim"]
-    well = not (ours["lost"] or ours["unanswered"] or ours["lost_links"]) and ours["replies"] == plan.links
-    return 0 if well and ours["acknowledged"]["p99"] <= AIM else 1
+    served = not (ours["lost"] or ours["unanswered"] or ours["lost_links"]) and ours["replies"] == plan.links
+    return 0 if served and ours["acknowledged"]["p99"] <= AIM else 1
 
 
 if __name__ == "__main__":

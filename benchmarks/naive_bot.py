@@ -1,7 +1,7 @@
 """The bot as one writes it at first: each handler does its work, in the order in which it comes, in the event loop.
 
-The same commands, discord.py and yt-dlp; the clip is fetched, heard and compared where the message arrives, and a command
-answers when it knows what to say. `bench_bot` starts it between the same doubles as the real one.
+The same commands, discord.py and yt-dlp; the clip is fetched, heard and compared where the message arrives, and a
+command answers when it knows what to say. `bench_bot` starts it between the same doubles as the real one.
 """
 
 from __future__ import annotations

@@ -74,6 +74,14 @@ class Board:
         self._open.add(part)
         self.tell(part, embed)
 
+    async def stop(self) -> JSON:
+        """Write no more, but let what is being written be written. Returns where the reply is."""
+        sending, self._sending = self._sending, None
+        self.close()
+        if sending is not None:
+            await asyncio.wait({sending})
+        return self.record
+
     def close(self) -> None:
         """Write no more."""
         self._gone = True

@@ -172,8 +172,9 @@ class Errands:
 
     async def _run(self, errand: Errand) -> None:
         job, texts = errand.job, errand.texts
-        if self._waiting.pop(job.id, None) is None:
-            return  # it was withdrawn
+        if self._waiting.get(job.id) is not errand:
+            return  # it was withdrawn; its number may be another's by now
+        del self._waiting[job.id]
         with working_for(Context(job.id, job.community, errand.imported)):
             try:
                 embed = await self._answer(errand)
@@ -331,11 +332,9 @@ class Errands:
         log.info("job=%s withdrawn", job.id)
         return True
 
-    def abandon(self, post: int) -> None:
-        """The message with this id is gone: write its replies no more."""
-        for board in list(self._boards):
-            if board.post == post:
-                board.close()
+    async def abandon(self, post: int) -> list[JSON]:
+        """The message with this id is gone: write its replies no more. Returns where they are."""
+        return [await board.stop() for board in list(self._boards) if board.post == post]
 
     async def close(self) -> None:
         """Stop; what is not done stays in the library's jobs."""

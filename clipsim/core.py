@@ -355,7 +355,7 @@ class ClipSim:
         """
         found = [await self._clip(clip, community) for clip in clips]
         return await self._thread(
-            self._engine.query_many, found, k, by, method, community, weights=weights, diversity=diversity
+            self._engine.query_many, found, k, by, method, self._view(community), weights=weights, diversity=diversity
         )
 
     async def embedding(self, clip: str | Clip) -> Vector:
@@ -451,7 +451,7 @@ class ClipSim:
             NotTrained: a clip has no features. EmptyLibrary.
         """
         seeds = await self._clips(clips, community)
-        return await self._thread(self._discovery.playlist, seeds, k, place, community)
+        return await self._thread(self._discovery.playlist, seeds, k, place, self._view(community))
 
     async def path(self, start: str | Clip, end: str | Clip, k: int = 8, *, community: str = HOME) -> Playlist:
         """From one clip to another in small, even steps: both of them and those between, `k` in all (200 at most).
@@ -461,7 +461,7 @@ class ClipSim:
             NotTrained: a clip has no features. EmptyLibrary.
         """
         first, last = await self._clips((start, end), community)
-        return await self._thread(self._discovery.path, first, last, k, community)
+        return await self._thread(self._discovery.path, first, last, k, self._view(community))
 
     async def mix(
         self,
@@ -480,7 +480,7 @@ class ClipSim:
             both added and subtracted. NotTrained: a clip has no features. EmptyLibrary.
         """
         added, subtracted = await self._clips(add, community), await self._clips(less, community)
-        return await self._thread(self._discovery.mix, added, subtracted, k, community)
+        return await self._thread(self._discovery.mix, added, subtracted, k, self._view(community))
 
     async def search(
         self, words: str, k: int = 10, *, meaning: bool = True, patience: float = 20.0, community: str = HOME
@@ -494,7 +494,7 @@ class ClipSim:
             InvalidSetting: there is no word. EmptyLibrary: there are no clips.
         """
         question = asked(words)
-        index = await self._thread(self._searcher.index, community)
+        index = await self._thread(self._searcher.index, self._view(community))
         read = meaning and index.mean is not None  # else there are no lyrics to compare with
         vector, notice = await self._reader.read(question, patience) if read else (None, None)
         return await self._thread(self._searcher.search, index, question, k, vector, notice)
@@ -507,7 +507,7 @@ class ClipSim:
         Raises:
             EmptyLibrary: there are no clips.
         """
-        return await self._thread(self._discovery.surprise, place, seed, community)
+        return await self._thread(self._discovery.surprise, place, seed, self._view(community))
 
     async def shown(
         self,
@@ -520,7 +520,7 @@ class ClipSim:
         `place` for a while. Never fails: what cannot be kept is logged.
         """
         try:
-            await self._thread(self._discovery.shown, what, community, place)
+            await self._thread(self._discovery.shown, what, self._view(community), place)
         except ClipSimError as error:
             log.warning("what was shown cannot be remembered: %s", error)
 
@@ -532,7 +532,7 @@ class ClipSim:
         Raises:
             EmptyLibrary: there are no clips at all.
         """
-        return await self._thread(self._about_pairs, overview.duplicates, community)
+        return await self._thread(self._about_pairs, overview.duplicates, self._view(community))
 
     async def most_alike(self, *, community: str = HOME) -> Pair | None:
         """The two clips that are most alike and not the same song; None where there are no two.
@@ -540,10 +540,10 @@ class ClipSim:
         Raises:
             EmptyLibrary: there are no clips at all.
         """
-        return await self._thread(self._about_pairs, overview.most_alike, community)
+        return await self._thread(self._about_pairs, overview.most_alike, self._view(community))
 
     async def contributors(self, *, community: str = HOME, limit: int = 10) -> list[Contributor]:
-        """Who added most of the clips that the community sees, most first."""
+        """Who added most of the community's own clips, most first."""
         return await self._thread(overview.contributors, self._library, community, limit)
 
     # Saying what one thinks of an answer
