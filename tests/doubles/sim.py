@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from clipsim.courtesy import Youtube
 from clipsim.errors import EmptyLibrary, EmptyPlaylist, MissingModality, UnknownClip
 from clipsim.model import HOME, JSON, Answer, By, Clip, Cluster, Clustering, Match, Post, Progress, Stage
 from clipsim.sources import Listing
@@ -29,6 +30,7 @@ class Job:
     state: str = "queued"
     error_code: str | None = None
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
+    retry_at: datetime | None = None
 
 
 def clip(number: int, title: str | None = None, **metadata: Any) -> Clip:
@@ -62,6 +64,8 @@ class SimDouble:
     gone: dict[str, datetime] = field(default_factory=dict)
     forgotten: list[str] = field(default_factory=list)  # communities
     called: list[tuple[str, Any]] = field(default_factory=list)
+    again: list[int] = field(default_factory=list)  # ids of failed jobs that are due
+    refusals: list[Any] = field(default_factory=list)  # who wants to hear that YouTube refuses
     before: Callable[[str], None] | None = None  # told the name of each method as it is called
 
     def _called(self, name: str, *what: Any) -> None:
@@ -89,7 +93,37 @@ class SimDouble:
     async def pending(self) -> list[Job]:
         return [replace(job) for job in self.jobs.values() if job.state == "queued"]
 
-    async def run(self, job_id: int, *, k: int = 5, progress: Progress | None = None) -> Answer:
+    async def due(self) -> list[Job]:
+        again, self.again = self.again, []
+        return [replace(self.jobs[job_id], state="queued") for job_id in again]
+
+    async def job(self, job_id: int, community: str | None = None) -> Job:
+        return replace(self.jobs[job_id])
+
+    async def prune_jobs(self) -> int:
+        return 0
+
+    def youtube(self) -> Youtube:
+        return Youtube("closed", None, None, None, 0, 60.0, 300)
+
+    def when_youtube_refuses(self, listener: Any) -> None:
+        self.refusals.append(listener)
+
+    def may_alarm(self, community: str) -> bool:
+        return True
+
+    def when_stage_ends(self, listener: Any) -> None:
+        pass
+
+    async def run(
+        self,
+        job_id: int,
+        *,
+        k: int = 5,
+        progress: Progress | None = None,
+        waits: Any = None,
+        background: bool = False,
+    ) -> Answer:
         job = self.jobs[job_id]
         self.begun.append(job_id)
         for stage in STAGES:

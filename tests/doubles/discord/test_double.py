@@ -137,6 +137,33 @@ async def test_rate_limits_are_announced_and_kept(discord: FakeDiscord, rest: Re
     assert (await rest("GET", "/users/@me"))[0] == 200
 
 
+async def test_a_nonce_makes_one_message_of_two_and_a_history_shows_it(discord: FakeDiscord, rest: Rest) -> None:
+    where = SEND.format(discord.channel("general").id)
+    asked = await discord.say("general", "ann", "before")
+    sent = {"content": "x", "nonce": "17", "enforce_nonce": True, **QUIET}
+    (_, one), (_, two) = [await rest("POST", where, sent) for _ in range(2)]
+    assert one["id"] == two["id"]
+    discord.forget_nonces()
+    assert (await rest("POST", where, sent))[1]["id"] != one["id"]
+    assert (await rest("POST", where, sent | {"nonce": "1" * 26}))[0] == 400
+    status, found = await rest("GET", f"{where}?limit=100&after={asked.id}")
+    assert status == 200 and [message["content"] for message in found] == ["x", "x"]
+    assert found[-1]["id"] == one["id"]  # newest first
+    assert [m["content"] for m in (await rest("GET", f"{where}?limit=1"))[1]] == ["x"]
+
+
+async def test_faults_that_a_test_asks_for(discord: FakeDiscord, rest: Rest) -> None:
+    where = SEND.format(discord.channel("general").id)
+    discord.fail("POST /channels/{channel}/messages", 503)
+    assert (await rest("POST", where, {"content": "x", **QUIET}))[0] == 503 and discord.messages() == []
+    discord.fail("POST /channels/{channel}/messages", 502, late=True)
+    assert (await rest("POST", where, {"content": "x", **QUIET}))[0] == 502 and len(discord.messages()) == 1
+    discord.limit_all(1, 0.5)
+    status, body = await rest("GET", "/users/@me")
+    assert (status, body["global"], body["retry_after"]) == (429, True, 0.5)
+    assert (await rest("GET", "/users/@me"))[0] == 200
+
+
 async def test_interactions_are_answered_once_in_time_and_by_token(discord: FakeDiscord, rest: Rest) -> None:
     status, known = await rest(
         "PUT", f"/applications/{discord.bot.id}/commands", [{"name": "hi", "description": "x", "type": 1}]
