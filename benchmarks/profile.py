@@ -24,12 +24,11 @@ def main(names: list[str]) -> int:
     if unknown := [name for name in names if name not in STAGES]:
         print(f"No such stage: {', '.join(unknown)}. There are: {', '.join(STAGES)}.", file=sys.stderr)
         return 1
-    if not clips.available():
-        sys.exit("No test data: name its folder with CLIPSIM_TESTDATA.")
+    clips.needed()
     from clipsim.workers import stages
 
-    made, preset = clips.four_minutes(), PRESETS["standard"]
-    media = Media(Clip("fourminutes", "Four minutes"), made.audio, made.video, Lyrics(made.lyrics, "en"))
+    preset, words = PRESETS["standard"], Lyrics(clips.lyrics()[0], "en")
+    media = Media(Clip("fourminutes", "Four minutes"), clips.sound(), clips.video(), words)
     for name in names or STAGES:
         stages.encode(STAGES[name], media, preset, 2 * clips.SECONDS)  # warm
         profile = cProfile.Profile()

@@ -212,7 +212,7 @@ class ClipSim:
         )
         await self._thread(self._engine.absorb, clip.id, community, status == "added" or said != About())
         await self._thread(self._communities.joined, clip.id, community)
-        self._train_if_due(self._view(community))
+        self._train_if_due(community)
         return clip, status
 
     async def answer(
@@ -433,7 +433,7 @@ class ClipSim:
             NotTrained: a clip has no features. EmptyLibrary.
         """
         seeds = await self._clips(clips, community)
-        return await self._thread(self._discovery.playlist, seeds, k, place, community)
+        return await self._thread(self._discovery.playlist, seeds, k, place, self._view(community))
 
     async def path(self, start: str | Clip, end: str | Clip, k: int = 8, *, community: str = HOME) -> Playlist:
         """From one clip to another in small, even steps: both of them and those between, `k` in all (200 at most).
@@ -443,7 +443,7 @@ class ClipSim:
             NotTrained: a clip has no features. EmptyLibrary.
         """
         first, last = await self._clips((start, end), community)
-        return await self._thread(self._discovery.path, first, last, k, community)
+        return await self._thread(self._discovery.path, first, last, k, self._view(community))
 
     async def mix(
         self,
@@ -462,7 +462,7 @@ class ClipSim:
             both added and subtracted. NotTrained: a clip has no features. EmptyLibrary.
         """
         added, subtracted = await self._clips(add, community), await self._clips(less, community)
-        return await self._thread(self._discovery.mix, added, subtracted, k, community)
+        return await self._thread(self._discovery.mix, added, subtracted, k, self._view(community))
 
     async def search(
         self, words: str, k: int = 10, *, meaning: bool = True, patience: float = 20.0, community: str = HOME
@@ -476,7 +476,7 @@ class ClipSim:
             InvalidSetting: there is no word. EmptyLibrary: there are no clips.
         """
         question = asked(words)
-        index = await self._thread(self._searcher.index, community)
+        index = await self._thread(self._searcher.index, self._view(community))
         read = meaning and index.mean is not None  # else there are no lyrics to compare with
         vector, notice = await self._reader.read(question, patience) if read else (None, None)
         return await self._thread(self._searcher.search, index, question, k, vector, notice)
@@ -489,7 +489,7 @@ class ClipSim:
         Raises:
             EmptyLibrary: there are no clips.
         """
-        return await self._thread(self._discovery.surprise, place, seed, community)
+        return await self._thread(self._discovery.surprise, place, seed, self._view(community))
 
     async def shown(
         self,
@@ -502,7 +502,7 @@ class ClipSim:
         `place` for a while. Never fails: what cannot be kept is logged.
         """
         try:
-            await self._thread(self._discovery.shown, what, community, place)
+            await self._thread(self._discovery.shown, what, self._view(community), place)
         except ClipSimError as error:
             log.warning("what was shown cannot be remembered: %s", error)
 
@@ -514,7 +514,7 @@ class ClipSim:
         Raises:
             EmptyLibrary: there are no clips at all.
         """
-        return await self._thread(self._about_pairs, overview.duplicates, community)
+        return await self._thread(self._about_pairs, overview.duplicates, self._view(community))
 
     async def most_alike(self, *, community: str = HOME) -> Pair | None:
         """The two clips that are most alike and not the same song; None where there are no two.
@@ -522,10 +522,10 @@ class ClipSim:
         Raises:
             EmptyLibrary: there are no clips at all.
         """
-        return await self._thread(self._about_pairs, overview.most_alike, community)
+        return await self._thread(self._about_pairs, overview.most_alike, self._view(community))
 
     async def contributors(self, *, community: str = HOME, limit: int = 10) -> list[Contributor]:
-        """Who added most of the clips that the community sees, most first."""
+        """Who added most of the community's own clips, most first."""
         return await self._thread(overview.contributors, self._library, community, limit)
 
     # Saying what one thinks of an answer
@@ -910,7 +910,7 @@ class ClipSim:
 
     def _train_if_due(self, community: str = HOME) -> None:
         if self._training is None or self._training.done():
-            self._training = asyncio.create_task(self._train_when_due(community))
+            self._training = asyncio.create_task(self._train_when_due(self._view(community)))
 
     async def _train_when_due(self, community: str) -> None:
         try:

@@ -33,7 +33,6 @@ NOT_IMPORTED = {
     "psycopg": "SQLAlchemy imports it when CLIPSIM_DATABASE names it",
     "faiss-cpu": "an extra: what the benchmark of questions compares with",
     "usearch": "the same",
-    "openvino": "an extra for a faster video encoder, which nothing uses yet",
 }
 HEAVY = {"torch", "torchvision", "transformers", "chromadb", "librosa", "numba", "sklearn", "matplotlib", "scipy", "av"}
 

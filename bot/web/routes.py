@@ -108,7 +108,9 @@ class Page:
         """What is similar to a clip of the library."""
         k, by = number(request.query.get("k")), way(request.query.get("by"))
         found = await named(self.sim, request.match_info["id"])
-        return await self._answered(request, await self.sim.query(found, k, by), k, by)
+        answer = await self.sim.query(found, k, by)
+        await self.sim.shown(answer)
+        return await self._answered(request, answer, k, by)
 
     async def vote(self, request: web.Request) -> web.Response:
         """A thumb was put on a result, or taken off: 303 to the answer that it was put on."""

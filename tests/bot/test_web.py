@@ -58,6 +58,7 @@ class Shelf:
         self.sick: Exception | None = None
         self.glimpse = False  # whether something can be said before all is known
         self.maps = 0
+        self.recommended: list[str] = []
         self.cast: dict[tuple[str, str, str], Vote] = {}  # by voter, query and result
         self.key = b"of this library"
 
@@ -107,6 +108,9 @@ class Shelf:
         if self.sick:
             raise self.sick
         return replace(await self.query(self.all[0], k), status="added")
+
+    async def shown(self, answer: Answer) -> None:
+        self.recommended += [match.clip.id for match in answer.results]
 
     async def secret(self) -> bytes:
         return self.key
@@ -224,6 +228,7 @@ async def test_what_is_known_early_is_shown_early(serve: Serve) -> None:
     assert seen["early"] is None and seen["answer"]["pending"] == []
     page = await served.page(f"/answer/{job}")
     assert "alone" not in page and 'id="progress"' not in page and 'action="/vote"' in page
+    assert served.shelf.recommended == [each.id for each in CLIPS[1:]]  # once, and not by what was said early
 
 
 async def test_progress_is_shown_until_the_answer_is_there(serve: Serve) -> None:
