@@ -33,6 +33,7 @@ NOT_IMPORTED = {
     "psycopg": "SQLAlchemy imports it when CLIPSIM_DATABASE names it",
     "faiss-cpu": "an extra: what the benchmark of questions compares with",
     "usearch": "the same",
+    "essentia": "an extra: what the benchmark of sound compares with",
 }
 HEAVY = {"torch", "torchvision", "transformers", "chromadb", "librosa", "numba", "sklearn", "matplotlib", "scipy", "av"}
 

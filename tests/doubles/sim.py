@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from clipsim.errors import EmptyLibrary, MissingModality, UnknownClip
+from clipsim.courtesy import Youtube
+from clipsim.errors import EmptyLibrary, EmptyPlaylist, MissingModality, UnknownClip
 from clipsim.model import HOME, JSON, Answer, By, Clip, Cluster, Clustering, Match, Post, Progress, Stage
+from clipsim.sources import Listing
 
 STAGES: tuple[Stage, ...] = ("fetching", "listening", "watching", "reading", "comparing")
 
@@ -28,6 +30,7 @@ class Job:
     state: str = "queued"
     error_code: str | None = None
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
+    retry_at: datetime | None = None
 
 
 def clip(number: int, title: str | None = None, **metadata: Any) -> Clip:
@@ -55,11 +58,14 @@ class SimDouble:
     why: str = "Both are electronic, at 120 beats per minute."
     jobs: dict[int, Job] = field(default_factory=dict)
     begun: list[int] = field(default_factory=list)  # ids of jobs, in the order they were run
+    lists: dict[str, Listing] = field(default_factory=dict)  # by a playlist's id
     posts: dict[tuple[str, str], Post] = field(default_factory=dict)  # by community and clip
     chosen: dict[str, JSON] = field(default_factory=dict)
     gone: dict[str, datetime] = field(default_factory=dict)
     forgotten: list[str] = field(default_factory=list)  # communities
     called: list[tuple[str, Any]] = field(default_factory=list)
+    again: list[int] = field(default_factory=list)  # ids of failed jobs that are due
+    refusals: list[Any] = field(default_factory=list)  # who wants to hear that YouTube refuses
     before: Callable[[str], None] | None = None  # told the name of each method as it is called
 
     def _called(self, name: str, *what: Any) -> None:
@@ -87,7 +93,37 @@ class SimDouble:
     async def pending(self) -> list[Job]:
         return [replace(job) for job in self.jobs.values() if job.state == "queued"]
 
-    async def run(self, job_id: int, *, k: int = 5, progress: Progress | None = None) -> Answer:
+    async def due(self) -> list[Job]:
+        again, self.again = self.again, []
+        return [replace(self.jobs[job_id], state="queued") for job_id in again]
+
+    async def job(self, job_id: int, community: str | None = None) -> Job:
+        return replace(self.jobs[job_id])
+
+    async def prune_jobs(self) -> int:
+        return 0
+
+    def youtube(self) -> Youtube:
+        return Youtube("closed", None, None, None, 0, 60.0, 300)
+
+    def when_youtube_refuses(self, listener: Any) -> None:
+        self.refusals.append(listener)
+
+    def may_alarm(self, community: str) -> bool:
+        return True
+
+    def when_stage_ends(self, listener: Any) -> None:
+        pass
+
+    async def run(
+        self,
+        job_id: int,
+        *,
+        k: int = 5,
+        progress: Progress | None = None,
+        waits: Any = None,
+        background: bool = False,
+    ) -> Answer:
         job = self.jobs[job_id]
         self.begun.append(job_id)
         for stage in STAGES:
@@ -119,6 +155,12 @@ class SimDouble:
 
     async def jobs_answering(self, name: str, value: int) -> list[Job]:
         return [replace(job) for job in self.jobs.values() if job.reply.get(name) == value]
+
+    async def listing(self, playlist: str, most: int = 50) -> Listing:
+        self._called("listing", playlist, most)
+        if playlist not in self.lists:
+            raise EmptyPlaylist
+        return replace(self.lists[playlist], clips=self.lists[playlist].clips[:most])
 
     # communities
 
