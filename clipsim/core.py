@@ -1021,7 +1021,7 @@ class ClipSim:
         return await self._guard(asyncio.to_thread(function, *args, **kwargs))
 
     async def _soon(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """As `_thread`, in threads that do nothing that takes long: what somebody types must not wait for a training."""
+        """As `_thread`, in threads that do nothing that takes long: what somebody types waits for no training."""
         call = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
         return cast(T, await self._guard(asyncio.get_running_loop().run_in_executor(self._quick, call)))
 
