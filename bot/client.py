@@ -12,9 +12,11 @@ from discord import app_commands
 
 from bot import commands, metrics, text
 from bot.alarm import Alarm
+from bot.commands import playlist
 from bot.departures import Departures
 from bot.errands import Errands
 from bot.guilds import Guilds, community
+from bot.imports import Imports
 from bot.posts import Posts
 from bot.text.commands import Translator
 
@@ -64,6 +66,7 @@ class Bot(discord.Client):
         self.alarm = Alarm(sim, self)
         self.chosen = Guilds(sim)
         self.posts = Posts(self)
+        self.imports = Imports(self, playlist.cancelling)
         self.departures = Departures(self, settings.forget_after)
         self._forgetting: asyncio.Task[None] | None = None
         self.tree = Tree(
@@ -95,7 +98,7 @@ class Bot(discord.Client):
             log.info("no server yet; add the bot with %s", text.invite(self.application_id, PERMISSIONS.value))
         if not self._resumed:
             self._resumed = True
-            await self.errands.resume()
+            await self.imports.resume(await self.errands.resume())
             await self.departures.connected()
             self._forgetting = asyncio.create_task(self.departures.run(), name="forget who is gone")
 
@@ -166,6 +169,7 @@ class Bot(discord.Client):
             self._sync.cancel()
         if self._forgetting is not None:
             self._forgetting.cancel()
+        await self.imports.close()
         await self.errands.close()
         await super().close()
 

@@ -24,7 +24,7 @@ from bot.board import PASSING, Board
 from bot.gate import Admission
 from bot.replies import Reply
 from bot.text import Texts, for_locale
-from bot.turns import Turns
+from bot.turns import Turns, Work
 from clipsim.context import Context, working_for
 from clipsim.errors import ClipSimError, NoSuchJob, UnexpectedError
 from clipsim.model import JSON, By, Stage
@@ -217,6 +217,10 @@ class Errands:
             answer = await self._sim.query(answer.query, wish.k, wish.by, community=job.community)
         return render.answer(texts, answer, by=wish.by, budget=budget, first=str(row.get("first") or ""))
 
+    def later(self, community: str, work: Work) -> None:
+        """Have work done that yields to the links somebody waits for."""
+        self._turns.submit(community, work, background=True)
+
     async def _again(self, job_id: Any) -> datetime | None:
         """When a job that failed is tried again."""
         try:
@@ -226,8 +230,11 @@ class Errands:
 
     # After a restart, and after a failure
 
-    async def resume(self) -> None:
-        """Take up what an earlier process left, and edit the replies that it wrote; from now on, retry what failed."""
+    async def resume(self) -> list[Any]:
+        """Take up what an earlier process left, and edit the replies that it wrote; from now on, retry what failed.
+
+        Returns the jobs that are left and that nobody waits for in a chat.
+        """
         if not self._keeping:
             self._keeping = [
                 asyncio.create_task(self._retry(), name="retries"),
@@ -237,8 +244,9 @@ class Errands:
             pending = await self._sim.pending()
         except ClipSimError as error:
             log.error("the jobs that were left cannot be read: %s", error)
-            return
-        await self._take_up([job for job in pending if (job.reply or {}).get("channel")])  # else nobody waits in a chat
+            return []
+        await self._take_up([job for job in pending if (job.reply or {}).get("channel")])
+        return [job for job in pending if not (job.reply or {}).get("channel")]
 
     async def look(self) -> None:
         """Take up the jobs that failed and are due now: those whose time has come, and those somebody wants tried."""

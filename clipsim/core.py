@@ -228,7 +228,7 @@ class ClipSim:
         )
         await self._thread(self._engine.absorb, clip.id, community, status == "added" or said != About())
         await self._thread(self._communities.joined, clip.id, community)
-        self._train_if_due(community)
+        self._train_if_due(self._view(community))
         return clip, status
 
     async def answer(
@@ -295,6 +295,16 @@ class ClipSim:
             await asyncio.wait([self._training])
         return await self._thread(self._engine.notice)
 
+    async def listing(self, playlist: str, most: int = 50) -> sources.Listing:
+        """Which clips a YouTube playlist has: the first `most` (200 at most), in its order. Nothing is added.
+
+        `playlist` is its id (`sources.find_playlists` reads it out of a link).
+
+        Raises:
+            EmptyPlaylist: nothing in it can be seen. SourceError: it cannot be listed, see `clipsim.errors`.
+        """
+        return cast(sources.Listing, await self._guard(self._intake.listing(playlist, most)))
+
     # Asking
 
     async def query(
@@ -359,9 +369,9 @@ class ClipSim:
         Raises:
             ClipSimError: as `query`, should one of them not be answered.
         """
-        found = [await self._clip(clip, community) for clip in clips]
+        found, view = await self._clips(clips, community), self._view(community)
         return await self._thread(
-            self._engine.query_many, found, k, by, method, self._view(community), weights=weights, diversity=diversity
+            self._engine.query_many, found, k, by, method, view, weights=weights, diversity=diversity
         )
 
     async def embedding(self, clip: str | Clip) -> Vector:

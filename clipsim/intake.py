@@ -143,6 +143,16 @@ class Intake:
             with suppress(OSError):
                 folder.parent.rmdir()
 
+    async def listing(self, playlist: str, most: int) -> sources.Listing:
+        """The first clips of a YouTube playlist, by its id. Raises as `sources.listing`."""
+        folder = await asyncio.to_thread(self._folder)
+        try:
+            return await sources.listing(playlist, most, self._settings, folder, self.standby)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            with suppress(OSError):
+                folder.parent.rmdir()
+
     def _folder(self) -> Path:
         with typed_errors(self._settings.data):
             incoming = self._settings.data / INCOMING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.commands import clusters, forget, help, library, settings, similar
+from bot.commands import clusters, forget, help, library, playlist, settings, similar
 from bot.commands._shared import explain, whisper
 
 if TYPE_CHECKING:
@@ -17,5 +17,5 @@ __all__ = ["add_all", "explain", "whisper"]
 
 def add_all(tree: app_commands.CommandTree[Any], bot: Bot) -> None:
     """Put every command into the tree."""
-    for area in (similar, clusters, library, forget, settings, help):
+    for area in (similar, clusters, library, playlist, forget, settings, help):
         area.add(tree, bot)

@@ -50,6 +50,12 @@ def chosen_by(interaction: Interaction) -> Guild:
     return chosen
 
 
+def may_import(interaction: Interaction) -> bool:
+    """Whether whoever asks may have a playlist's clips added: a manager, or anybody in their own direct messages."""
+    may = interaction.guild_id is None or guilds.may_manage(interaction)
+    return may and chosen_by(interaction).playlist > 0
+
+
 @asynccontextmanager
 async def answering(interaction: Interaction, *, private: bool = False) -> AsyncIterator[None]:
     """Acknowledge before anything else; an error then becomes a sentence that only the one who asked can see.

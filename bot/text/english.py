@@ -278,6 +278,7 @@ class Texts:
     PLAYLIST_DECLINED = "Not added."
     PLAYLIST_LISTING = "Looking at the playlist …"
     PLAYLIST_CANCEL = "Cancel"
+    PLAYLIST_PRIVATELY = "It has begun; how far it is, I tell you in a direct message."
     PLAYLIST_KNOWN = "All of its clips are here already."
 
     def playlist_offer(self, most: int) -> str:

@@ -243,6 +243,7 @@ class German(Texts):
     PLAYLIST_DECLINED = "Nicht hinzugefügt."
     PLAYLIST_LISTING = "Ich sehe mir die Playlist an …"
     PLAYLIST_CANCEL = "Abbrechen"
+    PLAYLIST_PRIVATELY = "Es hat begonnen; wie weit es ist, sage ich dir in einer Direktnachricht."
     PLAYLIST_KNOWN = "Alle ihre Clips sind schon da."
 
     def playlist_offer(self, most: int) -> str:

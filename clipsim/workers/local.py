@@ -257,6 +257,9 @@ def _start(threads: int, setup: logs.Setup | None) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, str(threads))
+    # Threads that wait for the others sleep: spinning, they take the processor from whoever they wait for, where
+    # another process is busy too (a window of words then took up to three times as long).
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with suppress(OSError, AttributeError):
         os.nice(5)  # the bot must stay quick while media is encoded

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from clipsim.courtesy import Youtube
-from clipsim.errors import EmptyLibrary, MissingModality, UnknownClip
+from clipsim.errors import EmptyLibrary, EmptyPlaylist, MissingModality, UnknownClip
 from clipsim.model import HOME, JSON, Answer, By, Clip, Cluster, Clustering, Match, Post, Progress, Stage
+from clipsim.sources import Listing
 
 STAGES: tuple[Stage, ...] = ("fetching", "listening", "watching", "reading", "comparing")
 
@@ -57,6 +58,7 @@ class SimDouble:
     why: str = "Both are electronic, at 120 beats per minute."
     jobs: dict[int, Job] = field(default_factory=dict)
     begun: list[int] = field(default_factory=list)  # ids of jobs, in the order they were run
+    lists: dict[str, Listing] = field(default_factory=dict)  # by a playlist's id
     posts: dict[tuple[str, str], Post] = field(default_factory=dict)  # by community and clip
     chosen: dict[str, JSON] = field(default_factory=dict)
     gone: dict[str, datetime] = field(default_factory=dict)
@@ -153,6 +155,12 @@ class SimDouble:
 
     async def jobs_answering(self, name: str, value: int) -> list[Job]:
         return [replace(job) for job in self.jobs.values() if job.reply.get(name) == value]
+
+    async def listing(self, playlist: str, most: int = 50) -> Listing:
+        self._called("listing", playlist, most)
+        if playlist not in self.lists:
+            raise EmptyPlaylist
+        return replace(self.lists[playlist], clips=self.lists[playlist].clips[:most])
 
     # communities
 
