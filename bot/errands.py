@@ -28,7 +28,7 @@ from bot.turns import Turns, Work
 from bot.wishes import Errand, Wish, first_post, place_of
 from clipsim.context import Context, working_for
 from clipsim.errors import ClipSimError, NoSuchJob, UnexpectedError
-from clipsim.model import JSON, Stage
+from clipsim.model import JSON, Answer, Stage
 
 if TYPE_CHECKING:
     from clipsim.core import ClipSim
@@ -145,9 +145,21 @@ class Errands:
         job, wish, texts, board = errand.job, errand.wish, errand.texts, errand.board
         loop, budget, pausing = asyncio.get_running_loop(), render.share(errand.parts), self.pausing()
         show = partial(board.tell, errand.place)
+        first = str((job.reply or {}).get("first") or "")
+        answered = False  # from sound and words: what else is being done with it is not told any more
 
         def told(stage: Stage) -> None:  # from any thread
-            loop.call_soon_threadsafe(show, render.progress(texts, str(job.source), stage))
+            loop.call_soon_threadsafe(step, stage)
+
+        def step(stage: Stage) -> None:
+            if not answered:
+                show(render.progress(texts, str(job.source), stage))
+
+        def early(found: Answer) -> None:
+            nonlocal answered
+            answered = True
+            log.info("answered early reply=%s", board.record.get("message"))
+            show(render.answer(texts, found, budget=budget, first=first))
 
         def waits(until: datetime | None) -> None:
             pausing(until)
@@ -157,7 +169,15 @@ class Errands:
             self._waiting[job.id] = errand  # it may be withdrawn
             show(render.waiting(texts, str(job.source), until))
 
-        answer = await self._sim.run(job.id, k=wish.k, progress=told, waits=waits, background=errand.imported)
+        plain = wish.show == "similar" and wish.by == "all"
+        answer = await self._sim.run(
+            job.id,
+            k=wish.k,
+            progress=told,
+            waits=waits,
+            background=errand.imported,
+            early=early if plain else None,
+        )
         row = {**(job.reply or {}), **board.record}
         if not row.get("known") and (place := place_of(row, wish)):
             await self._sim.set_place(answer.query, place, community=job.community)
@@ -166,7 +186,7 @@ class Errands:
             return render.cluster(texts, answer.query, cluster, budget=budget)
         if wish.by != "all":
             answer = await self._sim.query(answer.query, wish.k, wish.by, community=job.community)
-        return render.answer(texts, answer, by=wish.by, budget=budget, first=str(row.get("first") or ""))
+        return render.answer(texts, answer, by=wish.by, budget=budget, first=first)
 
     def later(self, community: str, work: Work) -> None:
         """Have work done that yields to the links somebody waits for."""

@@ -122,6 +122,7 @@ class SimDouble:
         k: int = 5,
         progress: Progress | None = None,
         waits: Any = None,
+        early: Any = None,
         background: bool = False,
     ) -> Answer:
         job = self.jobs[job_id]
