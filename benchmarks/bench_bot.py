@@ -25,10 +25,11 @@ from typing import Any
 from benchmarks.paired import RESULTS
 from tests.doubles.crowd import Crowd, Plan
 from tests.doubles.discord import FakeDiscord
-from tests.doubles.light import site
+from tests.doubles.light import HEARD, site
 from tests.doubles.youtube import FakeYouTube
 
 ROOT = Path(__file__).resolve().parents[1]
+SECONDS = 15.0  # of each clip's sound: what encoding it takes is what the processors are busy with
 START = 120.0  # seconds that a bot is given to connect
 AIM = 1000.0  # milliseconds: the 99th percentile of our acknowledgements
 
@@ -38,13 +39,13 @@ async def measure(naive: bool, plan: Plan, folder: Path) -> dict[str, Any]:
     own = {name: value for name, value in os.environ.items() if not name.startswith(("CLIPSIM_", "DISCORD_"))}
     with FakeYouTube() as youtube:
         async with FakeDiscord() as discord:
-            crowd = await asyncio.to_thread(Crowd, discord, youtube, folder, plan)
+            crowd = await asyncio.to_thread(Crowd, discord, youtube, folder, plan, HEARD)
             await asyncio.to_thread(crowd.fill, folder / "library")
             path = [youtube.environment()["PYTHONPATH"], str(ROOT)]
             given = {"CLIPSIM_DATA": str(folder / "library"), "CLIPSIM_WEB_PORT": "0", "CLIPSIM_LOG_LEVEL": "WARNING"}
             given |= {"CLIPSIM_YOUTUBE_PER_HOUR": "0"}
             if not naive:
-                path.insert(0, str(site(folder / "site")))
+                path.insert(0, str(site(folder / "site", preset="HEARD")))
             env = discord.environment(own | given | {"PYTHONPATH": os.pathsep.join(path)})
             module = "benchmarks.naive_bot" if naive else "bot"
             log = folder / "log"
@@ -132,4 +133,4 @@ def main(plan: Plan) -> int:
 
 if __name__ == "__main__":
     numbers = [int(text) for text in sys.argv[1:]]
-    sys.exit(main(Plan(*numbers) if numbers else Plan()))
+    sys.exit(main(Plan(*numbers, seconds=SECONDS)))

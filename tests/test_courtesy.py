@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from clipsim import sources
+from clipsim.breaker import BURST, FIRST_PAUSE, LONGEST_PAUSE
 from clipsim.context import Context, working_for
-from clipsim.courtesy import ACCOUNT, AGAIN, BURST, DAY, FIRST_PAUSE, GUEST, LONGEST_PAUSE, Courtesy, Opening, per_hour
+from clipsim.courtesy import ACCOUNT, AGAIN, DAY, GUEST, Courtesy, Opening, per_hour
 from clipsim.errors import BotCheck, NetworkDown, Private, RateLimited, SourcePaused
 from clipsim.settings import load
 

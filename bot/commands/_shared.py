@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHOICES = 25  # of one autocomplete, at most
+IN_TIME = 1.5  # seconds for choices: after three nobody is shown any, and there is the way to Discord
 LONGEST = 1000  # characters of an option; Discord refuses more
 
 Interaction = discord.Interaction[Any]
@@ -134,7 +136,11 @@ async def take(bot: Bot, interaction: Interaction, found: list[Source], wish: Wi
 async def choices(bot: Bot, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
     """The community's clips that fit what has been typed; no two look the same. Never raises."""
     try:
-        clips = await bot.sim.complete(typed[: CHOICES * 4], community=community_of(interaction), limit=CHOICES)
+        async with asyncio.timeout(IN_TIME):
+            clips = await bot.sim.complete(typed[: CHOICES * 4], community=community_of(interaction), limit=CHOICES)
+    except TimeoutError:
+        log.warning("interaction=%d could not be completed in time", interaction.id)
+        return []
     except ClipSimError as error:
         log.info("nothing to complete code=%s", error.code)
         return []
