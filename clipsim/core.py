@@ -11,12 +11,13 @@ import functools
 import logging
 import secrets
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
+from zlib import crc32
 
 from clipsim import overview, sources
 from clipsim.communities import Communities
@@ -35,6 +36,7 @@ from clipsim.errors import (
 from clipsim.intake import SLOW, About, Glimpse, Intake, Status, described
 from clipsim.jobs import Job, Jobs
 from clipsim.library import Library
+from clipsim.listings import Listings
 from clipsim.model import (
     HOME,
     JSON,
@@ -64,7 +66,7 @@ from clipsim.owner import Owner
 from clipsim.reader import Reader
 from clipsim.search import Searcher, asked
 from clipsim.settings import Settings, load
-from clipsim.space import Neighbours, Space
+from clipsim.space import Neighbours, Space, look
 from clipsim.tuning import Tuning
 from clipsim.workers import Pool, open_pool
 
@@ -103,6 +105,7 @@ class ClipSim:
         self._borrowed = pool is not None
         self._intake = Intake(settings, preset, library, self._pool)
         self._discovery = Discovery(settings, library, self._engine)
+        self._listings = Listings(library)
         self._searcher = Searcher(preset, library)
         self._reader = Reader(settings, preset, self._pool)
         self._training: asyncio.Task[None] | None = None
@@ -412,7 +415,7 @@ class ClipSim:
             NotTrained: a clip has no features. EmptyLibrary.
         """
         seeds = await self._clips(clips, community)
-        return await self._thread(self._discovery.playlist, seeds, k, place, community)
+        return await self._thread(self._discovery.playlist, seeds, k, place, self._view(community))
 
     async def path(self, start: str | Clip, end: str | Clip, k: int = 8, *, community: str = HOME) -> Playlist:
         """From one clip to another in small, even steps: both of them and those between, `k` in all (200 at most).
@@ -422,7 +425,7 @@ class ClipSim:
             NotTrained: a clip has no features. EmptyLibrary.
         """
         first, last = await self._clips((start, end), community)
-        return await self._thread(self._discovery.path, first, last, k, community)
+        return await self._thread(self._discovery.path, first, last, k, self._view(community))
 
     async def mix(
         self,
@@ -441,7 +444,7 @@ class ClipSim:
             both added and subtracted. NotTrained: a clip has no features. EmptyLibrary.
         """
         added, subtracted = await self._clips(add, community), await self._clips(less, community)
-        return await self._thread(self._discovery.mix, added, subtracted, k, community)
+        return await self._thread(self._discovery.mix, added, subtracted, k, self._view(community))
 
     async def search(
         self, words: str, k: int = 10, *, meaning: bool = True, patience: float = 20.0, community: str = HOME
@@ -455,7 +458,7 @@ class ClipSim:
             InvalidSetting: there is no word. EmptyLibrary: there are no clips.
         """
         question = asked(words)
-        index = await self._thread(self._searcher.index, community)
+        index = await self._thread(self._searcher.index, self._view(community))
         read = meaning and index.mean is not None  # else there are no lyrics to compare with
         vector, notice = await self._reader.read(question, patience) if read else (None, None)
         return await self._thread(self._searcher.search, index, question, k, vector, notice)
@@ -468,7 +471,7 @@ class ClipSim:
         Raises:
             EmptyLibrary: there are no clips.
         """
-        return await self._thread(self._discovery.surprise, place, seed, community)
+        return await self._thread(self._discovery.surprise, place, seed, self._view(community))
 
     async def shown(
         self,
@@ -481,9 +484,21 @@ class ClipSim:
         `place` for a while. Never fails: what cannot be kept is logged.
         """
         try:
-            await self._thread(self._discovery.shown, what, community, place)
+            await self._thread(self._discovery.shown, what, self._view(community), place)
         except ClipSimError as error:
             log.warning("what was shown cannot be remembered: %s", error)
+
+    async def keep_listing(self, what: JSON, *, community: str = HOME) -> str:
+        """Keep what a reply listed (anything JSON can say) for a month; returns the short key that brings it back."""
+        return await self._thread(self._listings.keep, what, community)
+
+    async def listing(self, key: str, *, community: str = HOME) -> JSON | None:
+        """The community's listing with this key; None where there is none (any more)."""
+        return await self._thread(self._listings.get, key, community)
+
+    async def known(self, ids: Sequence[str], *, community: str = HOME) -> dict[str, Clip]:
+        """The clips with these ids that the community sees."""
+        return await self._thread(self._library.seen, ids, self._view(community))
 
     # What there is
 
@@ -493,7 +508,7 @@ class ClipSim:
         Raises:
             EmptyLibrary: there are no clips at all.
         """
-        return await self._thread(self._about_pairs, overview.duplicates, community)
+        return await self._thread(self._about_pairs, overview.duplicates, self._view(community))
 
     async def most_alike(self, *, community: str = HOME) -> Pair | None:
         """The two clips that are most alike and not the same song; None where there are no two.
@@ -501,10 +516,10 @@ class ClipSim:
         Raises:
             EmptyLibrary: there are no clips at all.
         """
-        return await self._thread(self._about_pairs, overview.most_alike, community)
+        return await self._thread(self._about_pairs, overview.most_alike, self._view(community))
 
     async def contributors(self, *, community: str = HOME, limit: int = 10) -> list[Contributor]:
-        """Who added most of the clips that the community sees, most first."""
+        """Who added most of the community's own clips, most first (not of those that others share with it)."""
         return await self._thread(overview.contributors, self._library, community, limit)
 
     # Saying what one thinks of an answer
@@ -616,15 +631,39 @@ class ClipSim:
         await self._thread(backup, self._library, Path(file))
         return await self.count()
 
-    async def map(self, file: str | Path, *, community: str = HOME, highlight: str | None = None) -> int:
+    async def version(self, *, community: str = HOME) -> str:
+        """A text that changes whenever the community's clips change, or how they are compared: to keep pictures by.
+
+        Raises:
+            EmptyLibrary: there are no clips at all.
+        """
+        space = await self._thread(look, self._engine, self._view(community))
+        return f"{crc32(repr(space.key).encode()):08x}-{len(space.ids)}"
+
+    async def map(
+        self,
+        file: str | Path,
+        *,
+        community: str = HOME,
+        highlight: str | None = None,
+        lit: Collection[int] | None = None,
+        small: bool = False,
+    ) -> int:
         """Draw the community's clips into a .png picture or an .html page; returns how many there are.
+
+        Args:
+            file: where to, its ending says what.
+            community: whose clips.
+            highlight: the id of a clip to mark.
+            lit: ids of the clusters that stand out (default: none does).
+            small: a picture without heading and legend, to be shown beside words.
 
         Raises:
             EmptyLibrary: there are none.
         """
         if not await self.count(community=community):
             raise EmptyLibrary("There are no clips to draw yet.")
-        return await self._thread(self._engine.map, Path(file), self._view(community), highlight)
+        return await self._thread(self._engine.map, Path(file), self._view(community), highlight, lit, small)
 
     async def evaluate(
         self,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from clipsim import ClipSim, tables
+from clipsim import ClipSim, listings, tables
 from clipsim.engine import Engine
 from clipsim.errors import InvalidSetting, UnknownClip
 from clipsim.library import Library
@@ -221,6 +221,7 @@ READS: Sequence[str] = ("self._view(", "self._clip(", "self.find(", "self._query
 WRITES = {
     *("add", "ingest", "accept", "remove", "drop_job", "recent_jobs"),  # what is a community's own
     *("set_preferences", "share", "post", "set_place", "leave", "come_back", "forget_community"),
+    *("contributors", "keep_listing", "listing"),
 }
 
 
@@ -231,3 +232,35 @@ def test_every_method_that_reads_a_community_asks_for_its_view() -> None:
             continue
         assert any(call in inspect.getsource(method) for call in READS), name
     assert callable(Engine.show)
+
+
+async def test_a_community_that_shares_discovers_what_is_shared(sim: ClipSim) -> None:
+    await sim.share(ONE, True)
+    await sim.share(TWO, True)
+    theirs = {clip_id(number) for number in range(9)}
+    assert {clip.id for clip in (await sim.playlist(clip_id(0), 9, community=ONE)).clips} == theirs
+    assert set(await sim.known([*sorted(theirs), clip_id(10)], community=TWO)) == theirs
+    before = await sim.version(community=ONE)
+    assert await sim.version(community=TWO) == before
+    await sim.share(TWO, False)
+    assert await sim.version(community=ONE) != before
+    assert set(await sim.known(sorted(theirs), community=ONE)) == {clip_id(number) for number in range(5)}
+
+
+async def test_a_listing_is_its_communitys_for_a_month(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(tmp_path) as sim:
+        key = await sim.keep_listing({"ids": ["a"]}, community=ONE)
+        assert len(key) == 12
+        assert await sim.listing(key, community=ONE) == {"ids": ["a"]}
+        assert await sim.listing(key, community=TWO) is None
+        assert await sim.listing("nothing", community=ONE) is None
+    async with opened(tmp_path) as sim:
+        assert await sim.listing(key, community=ONE) == {"ids": ["a"]}
+        monkeypatch.setattr(listings, "KEPT", timedelta(0))
+        assert await sim.listing(key, community=ONE) is None
+        await sim.keep_listing({}, community=ONE)
+        monkeypatch.undo()
+        assert await sim.listing(key, community=ONE) is None
+        other = await sim.keep_listing({"ids": []}, community=ONE)
+        await sim.forget_community(ONE)
+        assert await sim.listing(other, community=ONE) is None
