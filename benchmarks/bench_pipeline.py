@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -38,13 +37,12 @@ MIB = 1024 * 1024
 def youtube() -> FakeYouTube:
     """A YouTube on this machine that has the clip; its plugin is in this process's environment."""
     served = FakeYouTube().__enter__()
-    made = clips.four_minutes()
     served.add(
         ID,
         title="Somebody - Something (Official Video)",
-        audio=made.audio,
-        video=made.video,
-        captions={"en": clips.captions(made.lyrics)},
+        audio=clips.sound(),
+        video=clips.video(),
+        captions={"en": clips.captions(clips.lyrics()[0])},
         duration=float(clips.SECONDS),
         language="en",
         decoys=False,
@@ -93,7 +91,7 @@ def ours() -> Callable[[], object]:
 
 
 def naive() -> Callable[[], object]:
-    from benchmarks import naive as plain
+    from benchmarks import naive_script as plain
 
     served = youtube()
     models = plain.models()
@@ -123,9 +121,8 @@ def _cpu(sim: Any) -> float:
 
 
 def main() -> None:
-    if not clips.available():
-        sys.exit("No test data: name its folder with CLIPSIM_TESTDATA.")
-    clips.four_minutes()
+    clips.needed()
+    clips.sound(), clips.video()
     print(HEAD)
     whole = compare("link to reply", "a clip of 4 minutes", ours, naive)
     first = Comparison(

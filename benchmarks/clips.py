@@ -1,118 +1,139 @@
-"""A clip of four minutes as YouTube would serve it, made of the real ones in the folder of test data.
+"""Inputs of the benchmarks made of the folder of test data (CLIPSIM_TESTDATA): a clip of four minutes, real lyrics.
 
-Picture: 640 × 360, H.264, 25 frames a second, a keyframe every five seconds, of the two videos in turn. Sound: Opus at
-70 kbit/s of the whole tracks. Words: real captions. Made once, and kept in the temporary folder.
+Files are made once, and kept in the temporary folder.
 """
 
 from __future__ import annotations
 
 import csv
-import os
 import re
+import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
+from av.video.frame import PictureType
+
 from benchmarks.songs import DATA
 
-SECONDS = 240
-WIDTH, HEIGHT, FPS, KEYFRAMES = 640, 360, 25, 125  # a keyframe every so many frames
-VIDEO_RATE, AUDIO_RATE = 150_000, 70_000  # bits a second
-SAMPLE_RATE = 48_000  # Hz, of Opus
-MADE = Path(tempfile.gettempdir()) / "clipsim-benchmarks"
+FPS = 30
+PIECE = 720  # frames: 24 s, encoded once, then played ten times
+PLAYS = 10
+WIDTH, HEIGHT = 640, 360
+KEYFRAMES = 5  # seconds between them, as YouTube's streams have
+SECONDS = PIECE * PLAYS // FPS
+SAMPLE_RATE, BIT_RATE = 48_000, 70_000  # Hz, bits a second: YouTube's Opus
+LYRICS = 64
+FEWEST_WORDS = 10
+VERSION = 2  # of the files: count up when it is made otherwise
 
 
-@dataclass(frozen=True)
-class Made:
-    """The clip's files and words."""
-
-    video: Path  # without sound
-    audio: Path  # without picture
-    lyrics: str
+def needed() -> None:
+    """Ends the process with a sentence where the test data is not there."""
+    if not all((DATA / name).exists() for name in ("clips", "music", "deck/lyrics.csv")):
+        sys.exit("No test data: name its folder with CLIPSIM_TESTDATA.")
 
 
-def available() -> bool:
-    """Whether there is test data to make it of."""
-    return (DATA / "clips").is_dir() and (DATA / "music").is_dir()
+def video() -> Path:
+    """Four minutes of the two real clips by turns: 640 × 360, 30 frames a second, H.264, no sound."""
+
+    def make(file: Path) -> None:
+        piece = file.with_name("piece.mp4")
+        _encode(sorted((DATA / "clips").glob("*.mp4")), piece)
+        _repeat(piece, file)
+
+    return _made("four-minutes.mp4", make)
 
 
-def four_minutes() -> Made:
-    """The clip."""
-    MADE.mkdir(exist_ok=True)
-    return Made(_made("video-360p.mp4", _video), _made("audio.webm", _audio), lyrics(1)[0])
-
-
-def lyrics(count: int) -> list[str]:
-    """Real lyrics, the first of the longer half."""
-    with (DATA / "deck" / "lyrics.csv").open(newline="", encoding="utf-8") as file:
-        texts = [row["lyrics"] for row in csv.DictReader(file)]
-    middle = sorted(map(len, texts))[len(texts) // 2]
-    return [text for text in texts if len(text) >= middle][:count]
+def sound() -> Path:
+    """Four minutes of the real tracks one after the other: Opus in WebM, no picture."""
+    return _made("four-minutes.webm", _sound)
 
 
 def captions(text: str) -> str:
     """The words as a WebVTT file, a line every three seconds."""
-    cues = [
-        f"{_time(3 * number)} --> {_time(3 * number + 3)}\n{line}"
-        for number, line in enumerate(filter(None, re.split(r"\s*\n\s*|\s{2,}", text.strip())))
-    ]
+    lines = filter(None, re.split(r"\s*\n\s*|\s{2,}", text.strip()))
+    cues = [f"{_clock(3 * number)} --> {_clock(3 * number + 3)}\n{line}" for number, line in enumerate(lines)]
     return "WEBVTT\n\n" + "\n\n".join(cues) + "\n"
 
 
-def _time(seconds: int) -> str:
+def _clock(seconds: int) -> str:
     return f"{seconds // 60:02}:{seconds % 60:02}.000"
 
 
-def _made(name: str, make: object) -> Path:
-    path = MADE / name
-    if not path.exists():
-        draft = path.with_stem(f"{path.stem}-{os.getpid()}")
-        make(draft)  # type: ignore[operator]
-        draft.replace(path)
-    return path
+def _made(name: str, make: Callable[[Path], None]) -> Path:
+    folder = Path(tempfile.gettempdir()) / "clipsim-benchmarks"
+    file = folder / f"{VERSION}-{name}"
+    if not file.is_file():
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            whole = Path(scratch) / name
+            make(whole)
+            whole.replace(file)
+    return file
 
 
-def _video(path: Path) -> None:
-    import av
+def lyrics() -> list[str]:
+    """The first real lyrics that have enough words."""
+    with (DATA / "deck/lyrics.csv").open(encoding="utf-8", newline="") as file:
+        found = [row["lyrics"] for row in csv.DictReader(file)]
+    return [text for text in found if len(text.split()) >= FEWEST_WORDS][:LYRICS]
 
-    frames = []
-    for source in sorted((DATA / "clips").glob("*.mp4")):
-        with av.open(str(source)) as container:
-            frames += [f.reformat(width=WIDTH, height=HEIGHT, format="yuv420p") for f in container.decode(video=0)]
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=FPS)
-        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = WIDTH, HEIGHT, "yuv420p", VIDEO_RATE
-        stream.options = {"preset": "veryfast", "g": str(KEYFRAMES)}
-        for number in range(SECONDS * FPS):
-            frame = frames[number % len(frames)]
-            frame.pts, frame.time_base = number, Fraction(1, FPS)
-            for packet in stream.encode(frame):
+
+def _encode(clips: list[Path], file: Path) -> None:
+    """Equally many frames of each clip, one after the other."""
+    with av.open(str(file), "w") as out:
+        options = {"preset": "medium", "crf": "25", "maxrate": "700k", "bufsize": "1400k"}
+        stream = out.add_stream("libx264", rate=FPS, options=options)
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = WIDTH, HEIGHT, "yuv420p", FPS * KEYFRAMES
+        made = 0
+        for number, clip in enumerate(clips, start=1):
+            with av.open(str(clip)) as given:
+                while made < PIECE * number // len(clips):
+                    given.seek(0)
+                    for frame in given.decode(video=0):
+                        if made == PIECE * number // len(clips):
+                            break
+                        scaled = frame.reformat(WIDTH, HEIGHT, "yuv420p", interpolation="BICUBIC")
+                        scaled.pts, scaled.time_base = made, Fraction(1, FPS)
+                        scaled.pict_type = PictureType.NONE  # else its keyframes would be the given clip's
+                        out.mux(stream.encode(scaled))
+                        made += 1
+        out.mux(stream.encode(None))
+
+
+def _repeat(piece: Path, file: Path) -> None:
+    """The same packets again and again, later each time."""
+    with av.open(str(file), "w") as out, av.open(str(piece)) as given:
+        source = given.streams.video[0]
+        stream = out.add_stream_from_template(source)
+        length = round(PIECE / FPS / source.time_base)
+        for play in range(PLAYS):
+            given.seek(0)
+            for packet in given.demux(source):
+                if packet.dts is None:
+                    continue  # the end
+                packet.pts, packet.dts = packet.pts + play * length, packet.dts + play * length
+                packet.stream = stream
                 out.mux(packet)
-        for packet in stream.encode(None):
-            out.mux(packet)
 
 
-def _audio(path: Path) -> None:
-    import av
-
-    with av.open(str(path), "w") as out:
+def _sound(file: Path) -> None:
+    with av.open(str(file), "w") as out:
         stream = out.add_stream("libopus", rate=SAMPLE_RATE)
-        stream.bit_rate, stream.layout = AUDIO_RATE, "stereo"
+        stream.bit_rate, stream.layout = BIT_RATE, "stereo"
         resampler = av.AudioResampler(format="s16", layout="stereo", rate=SAMPLE_RATE)
-        count = 0
-        tracks = sorted((DATA / "music").glob("*.ogg"))
-        while count < SECONDS * SAMPLE_RATE:
-            for track in tracks:
-                with av.open(str(track)) as container:
-                    for frame in container.decode(audio=0):
-                        frame.pts = None
-                        for piece in resampler.resample(frame):
-                            if count >= SECONDS * SAMPLE_RATE:
-                                break
-                            piece.pts, piece.time_base = count, Fraction(1, SAMPLE_RATE)
-                            count += piece.samples
-                            for packet in stream.encode(piece):
-                                out.mux(packet)
-        for packet in stream.encode(None):
-            out.mux(packet)
+        made = 0
+        for track in sorted((DATA / "music").glob("*.ogg")) * PLAYS:
+            with av.open(str(track)) as given:
+                for frame in given.decode(audio=0):
+                    frame.pts = None
+                    for piece in resampler.resample(frame):
+                        piece.pts, piece.time_base = made, Fraction(1, SAMPLE_RATE)
+                        made += piece.samples
+                        out.mux(stream.encode(piece))
+                    if made >= SECONDS * SAMPLE_RATE:
+                        out.mux(stream.encode(None))
+                        return

@@ -6,7 +6,7 @@ vectors; a damaged vector itself is gone, and only encoding the clip again bring
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -62,8 +62,10 @@ class AuditReport:
         return "\n".join(lines + [f"Not mended: {difference}" for difference in self.unmendable])
 
 
-def audit(library: Library, index: Index, preset: Preset) -> AuditReport:
+def audit(library: Library, index: Index, preset: Preset, unindexed: Container[str] = ()) -> AuditReport:
     """Check everything and mend what can be. Nothing else may write meanwhile.
+
+    `unindexed` names fusions that have no collections in the index.
 
     Raises:
         IndexUnavailable: a Chroma server that does not answer, or an index that cannot even be made anew.
@@ -77,11 +79,11 @@ def audit(library: Library, index: Index, preset: Preset) -> AuditReport:
         if saved.active:
             _embeddings(library, preset, saved, report)
     try:
-        _index(library, index, report)
+        _index(library, index, report, unindexed)
     except IndexUnavailable:
         index.reset()
         _note(report.mended, "index that could not be read, made anew", ["index"], named=False)
-        _index(library, index, AuditReport())
+        _index(library, index, AuditReport(), unindexed)
     return report
 
 
@@ -194,11 +196,11 @@ def _embeddings(library: Library, preset: Preset, saved: SavedFusion, report: Au
 # The index
 
 
-def _index(library: Library, index: Index, report: AuditReport) -> None:
+def _index(library: Library, index: Index, report: AuditReport, unindexed: Container[str]) -> None:
     """Every collection against the library's embeddings; then those that nothing needs."""
     expected = set()
     for saved in library.fusions():
-        if saved.active:
+        if saved.active and saved.id not in unindexed:
             for community in (HOME, *library.communities()):
                 name = index.name(saved.id, community)
                 expected.add(name)

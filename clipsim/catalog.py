@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +35,7 @@ class Catalog(Embeddings):
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         super().__init__(engine, folder)
-        self._cached = threading.Lock()
-        self._sets: dict[str, frozenset[frozenset[Modality]]] = {}
-
-    @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        """As `Database.write`; what is remembered of the clips is forgotten once they have changed."""
-        with super().write() as connection:
-            yield connection
-        with self._cached:
-            self._sets.clear()
+        self._sets: dict[str, tuple[int, frozenset[frozenset[Modality]]]] = {}  # as of a revision
 
     # Finding
 
@@ -105,19 +95,19 @@ class Catalog(Embeddings):
 
     def modality_sets(self, community: str = HOME) -> frozenset[frozenset[Modality]]:
         """Which modalities the clips have that the community sees: every combination that occurs."""
-        with self._cached:
-            known = self._sets.get(community)
-            if known is None:
-                table = tables.features
-                query = sa.select(table.c.clip_id, table.c.encoder).where(table.c.encoder.in_(self.preset.encoders))
-                held: dict[str, set[str]] = {}
-                with self.read() as connection:
-                    for clip_id, encoder in connection.execute(in_community(query, table.c.clip_id, community)):
-                        held.setdefault(clip_id, set()).add(encoder)
-                distinct = {frozenset(encoders) for encoders in held.values()}
-                known = frozenset(frozenset(self.preset.modalities(set(encoders))) for encoders in distinct)
-                self._sets[community] = known
-            return known
+        revision = self.changes.revision
+        known = self._sets.get(community)
+        if known is None or known[0] != revision:
+            table = tables.features
+            query = sa.select(table.c.clip_id, table.c.encoder).where(table.c.encoder.in_(self.preset.encoders))
+            held: dict[str, set[str]] = {}
+            with self.read() as connection:
+                for clip_id, encoder in connection.execute(in_community(query, table.c.clip_id, community)):
+                    held.setdefault(clip_id, set()).add(encoder)
+            distinct = {frozenset(encoders) for encoders in held.values()}
+            sets = frozenset(frozenset(self.preset.modalities(set(encoders))) for encoders in distinct)
+            known = self._sets[community] = (revision, sets)
+        return known[1]
 
     def communities(self) -> list[str]:
         """Every community that sees a clip, besides HOME."""
@@ -129,6 +119,20 @@ class Catalog(Embeddings):
         query = sa.select(tables.memberships.c.community).where(tables.memberships.c.clip_id == clip_id)
         with self.read() as connection:
             return tuple(sorted(connection.execute(query).scalars()))
+
+    def placed(self, ids: Sequence[str]) -> dict[str, tuple[datetime, frozenset[str]]]:
+        """When each of these clips was added, and the communities, besides HOME, that see it."""
+        clips, members = tables.clips, tables.memberships
+        query = sa.select(clips.c.id, clips.c.added, members.c.community)
+        query = query.join(members, members.c.clip_id == clips.c.id, isouter=True)
+        found: dict[str, tuple[datetime, set[str]]] = {}
+        with self.read() as connection:
+            for part in chunks(ids):
+                for clip_id, added, community in connection.execute(query.where(clips.c.id.in_(part))):
+                    seen = found.setdefault(clip_id, (added, set()))[1]
+                    if community is not None:
+                        seen.add(community)
+        return {clip_id: (added, frozenset(seen)) for clip_id, (added, seen) in found.items()}
 
     def search_title(self, text: str, community: str = HOME, limit: int = 25) -> list[Clip]:
         """The clips that `text` may name, best first: by id or path, else by exact title, else by a similar one."""

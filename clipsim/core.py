@@ -215,7 +215,7 @@ class ClipSim:
         )
         await self._thread(self._engine.absorb, clip.id, community, status == "added" or said != About())
         await self._thread(self._communities.joined, clip.id, community)
-        self._train_if_due()
+        self._train_if_due(community)
         return clip, status
 
     async def answer(
@@ -329,6 +329,27 @@ class ClipSim:
         """The results of `query` alone."""
         found = await self.query(clip, k, by, method, weights=weights, diversity=diversity, community=community)
         return list(found.results)
+
+    async def query_many(
+        self,
+        clips: Sequence[str | Clip],
+        k: int = 5,
+        by: By = "all",
+        method: Method | None = None,
+        *,
+        weights: Mapping[Modality, float] | None = None,
+        diversity: float = 0.0,
+        community: str = HOME,
+    ) -> list[Answer]:
+        """`query` for each of several clips, in their order: compared with the library all at once, which is quicker.
+
+        Raises:
+            ClipSimError: as `query`, should one of them not be answered.
+        """
+        found = [await self._clip(clip, community) for clip in clips]
+        return await self._thread(
+            self._engine.query_many, found, k, by, method, community, weights=weights, diversity=diversity
+        )
 
     async def embedding(self, clip: str | Clip) -> Vector:
         """The clip's embedding: float32, shape (256,), unit length.
@@ -926,14 +947,16 @@ class ClipSim:
 
         await self._intake.fetch(source, encode)
 
-    def _train_if_due(self) -> None:
+    def _train_if_due(self, community: str = HOME) -> None:
         if self._training is None or self._training.done():
-            self._training = asyncio.create_task(self._train_when_due())
+            self._training = asyncio.create_task(self._train_when_due(community))
 
-    async def _train_when_due(self) -> None:
+    async def _train_when_due(self, community: str) -> None:
         try:
             for method in await self._thread(self._engine.due):
                 await self._thread(self._engine.train, method, None)
+            for grown in {community, HOME}:
+                await self._thread(self._engine.groups.refresh, grown)
         except ClipSimError as error:
             log.warning("training in the background failed: %s", error)
 

@@ -9,7 +9,7 @@ import errno
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from clipsim import changes
+from clipsim.changes import Changes, about
 from clipsim.errors import (
     ClipSimError,
     DiskFull,
@@ -39,7 +41,9 @@ class Database:
     def __init__(self, engine: Engine, folder: Path) -> None:
         self.engine = engine
         self.folder = folder
+        self.changes = Changes()
         self._writing = threading.RLock()
+        event.listen(engine, "after_cursor_execute", _told)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -48,15 +52,21 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        """A connection in one write transaction: all of it is stored, or (on any error) nothing."""
+    def write(self, clips: Iterable[str] | None = None, fusion_id: str | None = None) -> Iterator[sa.Connection]:
+        """A connection in one write transaction: all of it is stored, or (on any error) nothing.
+
+        `clips` and `fusion_id` narrow what is read again by those who hold clips in memory: see `clipsim.changes`.
+        """
+        written: set[str] = set()
         with (
             self._writing,
             typed_errors(self.folder),
-            self.engine.connect().execution_options(write=True) as connection,
+            self.engine.connect().execution_options(write=True, written=written) as connection,
             connection.begin(),
         ):
             yield connection
+        if written:
+            self.changes.note(written, about(clips, fusion_id))
 
     def close(self) -> None:
         """Give back every connection. SQLite folds its write-ahead log into the file."""
@@ -103,6 +113,13 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     # A writer takes the write lock at once: upgrading a read transaction could fail after work was done.
     immediate = connection.get_execution_options().get("write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _told(connection: sa.Connection, _cursor: Any, statement: str, _values: Any, context: Any, _many: bool) -> None:
+    """Keep in mind which tables a transaction of `Database.write` has changed."""
+    kept = connection.get_execution_options().get("written")
+    if kept is not None and (table := changes.written(context, statement)) is not None:
+        kept.add(table)
 
 
 def revision(connection: sa.Connection) -> str | None:

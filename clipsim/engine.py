@@ -10,10 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
@@ -25,6 +26,7 @@ from clipsim.errors import EmptyLibrary, IndexUnavailable, NothingToHear, NotTra
 from clipsim.fusion import Fusion
 from clipsim.groups import Groups
 from clipsim.index import Index
+from clipsim.indexing import Indexing
 from clipsim.library import Library
 from clipsim.model import (
     EMBEDDING_SIZE,
@@ -42,16 +44,24 @@ from clipsim.model import (
     Modality,
     Vector,
 )
+from clipsim.rows import Rows, Stored, View, in_order
 from clipsim.settings import Settings
-from clipsim.similarity import effective
+from clipsim.similarity import effective, separable
 from clipsim.tuning import Tuner, Tuning
 from clipsim.votes import Votes
+
+if TYPE_CHECKING:
+    from clipsim.retrieval import Near, Stranger
 
 log = logging.getLogger(__name__)
 
 GROWTH = 2.0  # times the clips it was trained on: then it is trained again
 CHUNK = 500  # clips embedded at once
 MAPS = 8  # communities whose clips' places on the map are remembered
+MOST_HELD = 1 << 30  # bytes of embeddings that are held in memory: a million clips. With more the index is asked …
+OTHERS_HELD = 1 << 28  # … and so it is with this much by a method that is not the default
+HELD = 2  # methods whose embeddings are held: those last asked for
+ATTEMPTS = 3  # to answer, where a fusion is replaced meanwhile
 CHEAP: tuple[Method, ...] = ("standard", "pca", "raw")  # fitted in seconds, so when first asked for
 Step = Callable[[int, int], None]  # done, of
 
@@ -67,10 +77,11 @@ class TrainReport:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """A fusion that is ready: every clip is embedded by it and indexed."""
+    """A fusion that is ready: every clip is embedded by it."""
 
     saved: SavedFusion
     fusion: Fusion
+    clips: int  # in the library
     notice: str | None = None
 
 
@@ -81,17 +92,20 @@ class Engine:
         self._settings = settings
         self._preset = preset
         self._library = library
-        self._held: Index | None = None
-        self._lock = threading.RLock()  # one change at a time
+        self._lock = threading.RLock()  # one change of fusions and embeddings at a time
         self._stopping = threading.Event()
         self._making: set[str] = set()  # fusions that are being embedded and indexed
         self._fusions: dict[str, Fusion] = {}
-        self.groups = Groups(library, self.vectors)
+        self._checked: set[str] = set()  # fusions that have embedded every clip
+        self._ready: dict[Method | None, tuple[int, Answering]] = {}  # by what was asked, as of a revision
+        self._rows: OrderedDict[str, Rows] = OrderedDict()  # by fusion, those last that were last asked for
+        self.index = Index(settings, library.id)  # opened when first needed
+        self._indexing = Indexing(library, self.index)
+        self.groups = Groups(library, self._embedded)
         self.votes = Votes(library)
         self.tuner = Tuner(library, self.votes)
         self._map_lock = threading.Lock()  # one map at a time is laid out
         self._maps: dict[str, tuple[Any, Any, tuple[Cluster, ...]]] = {}  # by community: state, places, clusters
-        self._checked: set[str] = set()  # fusions whose clips were all found embedded and indexed since the last change
 
     @property
     def default(self) -> Method:
@@ -103,42 +117,43 @@ class Engine:
         """The methods that are trained as the library grows."""
         return (self.default, "pca")
 
-    @property
-    def index(self) -> Index:
-        """The index, opened when first needed."""
-        with self._lock:
-            if self._held is None:
-                self._held = Index(self._settings, self._library.id)
-            return self._held
-
     def stop(self) -> None:
         """End a training at its next epoch, or before its switch; it will be due again."""
         self._stopping.set()
 
     def close(self) -> None:
         """Let go of the index. Nothing may be under way (see `stop`)."""
-        with self._lock:
-            if self._held is not None:
-                self._held.close()
+        self.index.close()
 
     def reset(self) -> None:
         """After every vector has changed: forget all fusions and their collections."""
         with self._lock:
             self._fusions.clear()
             self._checked.clear()
+            self._rows.clear()
             for saved in self._library.fusions():
                 self._library.drop_fusion(saved.id)
-            self.index.reset()
+            self._indexing.reset()
 
     # Which fusion answers
 
     def answering(self, asked: Method | None = None) -> Answering:
-        """The fusion for a method (None: the default), every clip embedded and indexed.
+        """The fusion for a method (None: the default), every clip embedded.
 
         Raises:
             EmptyLibrary: there are no clips.
             NotTrained: the method is a slow one to train, and was not.
         """
+        known = self._ready.get(asked)
+        if known is not None and known[0] == self._library.changes.revision:
+            return known[1]
+        with self._lock:
+            revision = self._library.changes.revision
+            ready = self._answering(asked)
+            self._ready[asked] = (revision, ready)
+            return ready
+
+    def _answering(self, asked: Method | None) -> Answering:
         method = asked or self.default
         with self._lock:
             count = self._library.count()
@@ -164,7 +179,7 @@ class Engine:
             assert saved is not None
             found = self._load(saved)
             self._catch_up(saved, found)
-            return Answering(saved, found, notice)
+            return Answering(saved, found, count, notice)
 
     def notice(self) -> str | None:
         """A sentence for a library that raw features answer for because it is too small to train on, else None."""
@@ -195,20 +210,10 @@ class Engine:
         return self._fusions[saved.id]
 
     def _catch_up(self, saved: SavedFusion, found: Fusion) -> None:
-        """Embed what the fusion has not embedded, and see that every community's collection is there."""
-        if saved.id in self._checked:
-            return
-        missing = self._library.unembedded(saved.id)
-        self._embed(saved.id, found, missing)
-        for community in (HOME, *self._library.communities()):
-            name = self.index.name(saved.id, community)
-            if not self.index.healthy(name) or self.index.count(name) != self._library.embedded(saved.id, community):
-                self._rebuild(saved.id, community)
-        self._checked.add(saved.id)
-
-    def _rebuild(self, fusion_id: str, community: str) -> None:
-        ids, matrix = self._library.embeddings(fusion_id, community)
-        self.index.rebuild(self.index.name(fusion_id, community), dict(zip(ids, matrix, strict=True)))
+        """Embed what the fusion has not embedded."""
+        if saved.id not in self._checked:
+            self._embed(saved.id, found, self._library.unembedded(saved.id))
+            self._checked.add(saved.id)
 
     def _embed(self, fusion_id: str, found: Fusion, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), CHUNK):
@@ -221,17 +226,13 @@ class Engine:
     def absorb(self, clip_id: str, community: str = HOME, changed: bool = True) -> None:
         """After the library took a clip (`changed`), or let a community see it: bring the index up to date."""
         with self._lock:
+            standing = self._standing()
             for saved in self._library.fusions():
-                if not saved.active:
-                    continue
-                if saved.method == "raw" and self._library.count() < self._settings.min_train:
-                    self._checked.discard(saved.id)
-                    continue  # fitted anew at the next question
-                if changed:
+                if saved.active and saved.id in standing:
+                    self._checked.discard(saved.id)  # fitted anew at the next question
+                elif saved.active and changed:
                     self._embed(saved.id, self._load(saved), [clip_id])
-                vectors = self._library.vectors(saved.id, [clip_id])
-                for name in {HOME, community}:
-                    self.index.upsert(self.index.name(saved.id, name), vectors)
+        self._indexing.changed(self._indexed(), [clip_id], {community})
 
     def remove(self, clip_id: str, community: str = HOME) -> None:
         """Forget a clip, in the library and in every collection that holds it.
@@ -241,30 +242,30 @@ class Engine:
         """
         with self._lock:
             seen_by = self._library.communities_of(clip_id)
-            gone = self._library.remove(clip_id, community)
-            for saved in self._library.fusions():
-                for name in (HOME, *seen_by) if gone else (community,):
-                    self.index.delete(self.index.name(saved.id, name), [clip_id])
+            self._library.remove(clip_id, community)
+        self._indexing.changed(self._indexed(), [clip_id], {community, *seen_by})
+
+    def _standing(self) -> set[str]:
+        """The fusions of raw features that stand in while the library is too small to train on: fitted at each change.
+
+        So few clips are never asked of the index, and it does not hold them.
+        """
+        raw = self._library.active_fusion("raw")
+        return {raw.id} if raw is not None and self._library.count() < self._settings.min_train else set()
+
+    def _indexed(self) -> list[str]:
+        """The fusions that have collections in the index."""
+        return sorted({saved.id for saved in self._library.fusions() if saved.active} - self._standing())
 
     def show(self, community: str, ids: Sequence[str]) -> None:
         """After the library let a community see clips that it has: put them into the community's collections."""
-        with self._lock:
-            for saved in self._library.fusions():
-                if saved.active:
-                    self.index.upsert(self.index.name(saved.id, community), self._library.vectors(saved.id, ids))
+        self._indexing.changed(self._indexed(), ids, {community})
 
     def hide(self, communities: Sequence[str], ids: Collection[str], gone: Collection[str]) -> None:
         """After clips left these communities, and (`gone`) the library: take them out of the collections."""
-        with self._lock:
-            for saved in self._library.fusions():
-                names = {community: self.index.name(saved.id, community) for community in (*communities, HOME, SHARED)}
-                for community in communities:
-                    if not self._library.count(community):
-                        self.index.drop(names[community])
-                    elif ids:
-                        self.index.delete(names[community], list(ids))
-                for community in (HOME, SHARED) if gone else ():
-                    self.index.delete(names[community], list(gone))
+        fusions = self._indexed()
+        self._indexing.changed(fusions, sorted({*ids, *gone}), {*communities, SHARED})
+        self._indexing.forget(fusions, [community for community in communities if not self._library.count(community)])
 
     # Training
 
@@ -311,10 +312,12 @@ class Engine:
         self._making.add(fusion_id)
         try:
             self._embed(fusion_id, found, [record.clip.id for record in records])
+            indexed = method != "raw" or self._library.count() >= self._settings.min_train
+            filled = self._indexing.fill(fusion_id) if indexed else 0
             with self._lock:  # what came meanwhile, then the switch
                 self._embed(fusion_id, found, self._library.unembedded(fusion_id))
-                for community in (HOME, *self._library.communities()):
-                    self._rebuild(fusion_id, community)
+                if indexed:
+                    self._indexing.catch_up(fusion_id, filled)
                 self._library.activate_fusion(fusion_id)
                 self._fusions[fusion_id] = found
                 for saved in self._library.fusions():
@@ -330,9 +333,11 @@ class Engine:
 
     def _forget(self, fusion_id: str) -> None:
         self._fusions.pop(fusion_id, None)
+        self._rows.pop(fusion_id, None)
+        standing = self._standing()
         self._library.drop_fusion(fusion_id)
-        for community in (HOME, *self._library.communities()):
-            self.index.drop(self.index.name(fusion_id, community))
+        if fusion_id not in standing:
+            self._indexing.drop(fusion_id)
 
     # Answers
 
@@ -348,7 +353,23 @@ class Engine:
         diversity: float = 0.0,
     ) -> Answer:
         """The clip's neighbours, each with why and its cluster. Raises as `ClipSim.query`."""
-        return self._answer(clip, None, k, by, asked, community, status, weights, diversity)
+        return self._answers([(clip, None)], k, by, asked, community, status, weights, diversity)[0]
+
+    def query_many(
+        self,
+        clips: Sequence[Clip],
+        k: int,
+        by: By,
+        asked: Method | None,
+        community: str,
+        weights: Mapping[Modality, float] | None = None,
+        diversity: float = 0.0,
+    ) -> list[Answer]:
+        """`query` for each of several clips, in their order, compared with the library all at once.
+
+        Raises as `query`, should one of them not be answered.
+        """
+        return self._answers([(clip, None) for clip in clips], k, by, asked, community, "known", weights, diversity)
 
     def preview(
         self,
@@ -382,12 +403,11 @@ class Engine:
             classes=features.classes,
             notes=tuple(dict.fromkeys((*clip.notes, *features.notes))),
         )
-        return self._answer(seen, features, k, by, method, community, "known", weights, diversity)
+        return self._answers([(seen, features)], k, by, method, community, "known", weights, diversity)[0]
 
-    def _answer(
+    def _answers(
         self,
-        clip: Clip,
-        features: Features | None,
+        asked_for: Sequence[tuple[Clip, Features | None]],
         k: int,
         by: By,
         asked: Method | None,
@@ -395,54 +415,133 @@ class Engine:
         status: Any,
         weights: Mapping[Modality, float] | None,
         diversity: float,
-    ) -> Answer:
-        """The answer for a clip of the library, or (with `features`) for one that it does not have."""
+    ) -> list[Answer]:
+        """The answers for clips of the library, or (with features) for some that it does not have."""
         from clipsim import retrieval
 
         learnt = self.tuner.weights(community) if weights is None and by == "all" else None
-        for attempt in (1, 2):
+        for attempt in range(1, ATTEMPTS + 1):
             ready = self.answering(asked)
             used = learnt if weights is None and ready.fusion.method == "standard" else weights
+            seeds = [(clip, self._stranger(ready.fusion, features)) for clip, features in asked_for]
             try:
-                found = retrieval.search(
-                    self._library,
-                    self.index,
-                    ready.saved.id,
-                    ready.fusion,
-                    clip,
-                    k=k,
-                    by=by,
-                    weights=used,
-                    community=community,
-                    per_artist=self._settings.per_artist,
-                    diversity=diversity,
-                    stranger=features and retrieval.Stranger(features, ready.fusion.embed([features])[0]),
-                )
+                near = self._near(ready, seeds, by, used, community)
+                several = len(seeds) > 1 and k > 0
+                clips = retrieval.read_ahead(self._library, near, retrieval.pool(k, diversity)) if several else None
+                found = [
+                    retrieval.search(
+                        self._library,
+                        self.index,
+                        ready.saved.id,
+                        ready.fusion,
+                        clip,
+                        k=k,
+                        by=by,
+                        weights=used,
+                        community=community,
+                        per_artist=self._settings.per_artist,
+                        diversity=diversity,
+                        stranger=stranger,
+                        near=compared,
+                        clips=clips,
+                    )
+                    for (clip, stranger), compared in zip(seeds, near, strict=True)
+                ]
                 break
             except (IndexUnavailable, NotTrained):  # a retrained fusion took over meanwhile, or the index is broken
-                if attempt == 2:
+                if attempt == ATTEMPTS:
                     raise
-                self._checked.discard(ready.saved.id)
-        groups = self.groups.of(community)
-        if features is None:
-            own = groups.get(clip.id)
-        else:
-            own = self.groups.nearest(self.answering().fusion.embed([features])[0], community)
-        matches = tuple(
-            Match(rank, each.clip, each.similarity, each.by, groups.get(each.clip.id), each.why)
-            for rank, each in enumerate(found, 1)
-        )
+                self._doubt(ready.saved.id)
+        listed = {each.clip.id for results in found for each in results}
+        groups = self.groups.find(listed.union(clip.id for clip, _ in asked_for), community)
         told = effective(by, used) if used is not None and by == "all" else None
         if told is not None and set(told.values()) == {1.0}:
             told = None
-        return Answer(clip, ready.fusion.method, matches, own, ready.notice, status, told)
+        return [
+            Answer(
+                clip,
+                ready.fusion.method,
+                tuple(
+                    Match(rank, each.clip, each.similarity, each.by, groups.get(each.clip.id), each.why)
+                    for rank, each in enumerate(results, 1)
+                ),
+                groups.get(clip.id) if features is None else self._joins(features, community),
+                ready.notice,
+                status,
+                told,
+            )
+            for (clip, features), results in zip(asked_for, found, strict=True)
+        ]
+
+    def _stranger(self, found: Fusion, features: Features | None) -> Stranger | None:
+        from clipsim.retrieval import Stranger
+
+        return None if features is None else Stranger(features, found.embed([features])[0])
+
+    def _joins(self, features: Features, community: str) -> Cluster | None:
+        """The cluster that a clip would belong to."""
+        return self.groups.nearest(self.answering().fusion.embed([features])[0], community)
+
+    def _near(
+        self,
+        ready: Answering,
+        seeds: Sequence[tuple[Clip, Stranger | None]],
+        by: By,
+        weights: Mapping[Modality, float] | None,
+        community: str,
+    ) -> list[Near] | list[None]:
+        """Each clip compared with all embeddings in memory; None for each where they are not held."""
+        from clipsim import retrieval
+
+        if not separable(ready.fusion, by, weights):
+            return [None] * len(seeds)
+        view = self._view(ready, community)
+        if view is None:
+            self._indexing.ready(ready.saved.id, community)
+            return [None] * len(seeds)
+        return retrieval.compare(view, seeds, ready.fusion, by, weights)
+
+    def _doubt(self, fusion_id: str) -> None:
+        with self._lock:
+            self._checked.discard(fusion_id)
+            self._ready.clear()
+        self._indexing.doubt(fusion_id)
+
+    # Embeddings in memory
 
     def vectors(self, community: str) -> tuple[list[str], Matrix]:
         """Ids and embeddings, float32 (clips, size), of a community's clips by the method that answers, oldest first.
 
         The matrix is not to be written to. Raises EmptyLibrary where the library has no clips at all.
         """
-        return self._library.embeddings(self.answering().saved.id, community)
+        return in_order(self._embedded(community), self._library, community)
+
+    def _embedded(self, community: str) -> View | Stored:
+        for attempt in range(1, ATTEMPTS + 1):
+            ready = self.answering()
+            try:
+                view = self._view(ready, community)
+                break
+            except NotTrained:  # a retrained fusion took over meanwhile
+                if attempt == ATTEMPTS:
+                    raise
+        return Stored(self._library, ready.saved.id, community) if view is None else view
+
+    def _view(self, ready: Answering, community: str) -> View | None:
+        """What a community sees of a fusion's embeddings; None where they are too many to hold."""
+        most = MOST_HELD if ready.saved.active and ready.saved.method == self.default else OTHERS_HELD
+        if ready.clips * ready.saved.size * np.dtype(np.float32).itemsize > most:
+            with self._lock:
+                self._rows.pop(ready.saved.id, None)
+            return None
+        with self._lock:
+            rows = self._rows.get(ready.saved.id)
+            if rows is None:
+                rows = self._rows[ready.saved.id] = Rows(self._library, ready.saved.id, ready.fusion)
+            self._rows.move_to_end(ready.saved.id)
+            while len(self._rows) > HELD:
+                self._rows.popitem(last=False)
+        return rows.view(community)
 
     def embedding(self, clip_id: str) -> Vector:
         """The clip's embedding by the default method: float32, (256,), unit length."""
@@ -513,7 +612,8 @@ class Engine:
 
         with self._lock:
             self._checked.clear()
-            report = audit(self._library, self.index, self._preset)
+            self._indexing.doubt()
+            report = audit(self._library, self.index, self._preset, self._standing())
         if self._library.count():
             self.answering()
         return report

@@ -29,6 +29,7 @@ HNSW: dict[str, Any] = {"space": "cosine", "ef_construction": 200, "ef_search": 
 PLAIN = re.compile(r"[A-Za-z0-9]{1,64}")  # a community whose name may stand in a collection's; others are hashed
 DRAFT = ".draft"  # ends the name of a collection that is being built
 PAGE = 1000  # records read at once
+STEP = 500  # records written at once: a second's work
 _NEEDED = object()
 
 log = logging.getLogger(__name__)
@@ -149,14 +150,16 @@ class Index:
     def rebuild(self, name: str, vectors: Mapping[str, Vector]) -> None:
         """Build the collection anew beside the old one, which answers until it is replaced."""
         draft = f"{name}{DRAFT}"
-        with self._lock, self._chroma() as client:
-            _unless_missing(lambda: client.delete_collection(draft))
-            fresh = self._create(client, draft)
-            self._held.pop(draft, None)
+        with self._chroma() as client:
+            with self._lock:
+                _unless_missing(lambda: client.delete_collection(draft))
+                fresh = self._create(client, draft)
+                self._held.pop(draft, None)
             self._fill(client, fresh, vectors)
-            _unless_missing(lambda: client.delete_collection(name))
-            fresh.modify(name=name)
-            self._held[name] = fresh
+            with self._lock:
+                _unless_missing(lambda: client.delete_collection(name))
+                fresh.modify(name=name)
+                self._held[name] = fresh
 
     def reset(self) -> None:
         """Throw away an embedded index, readable or not; on a server, this library's collections."""
@@ -256,10 +259,12 @@ class Index:
 
     def _fill(self, client: Any, collection: Any, vectors: Mapping[str, Vector]) -> None:
         ids = list(vectors)
-        step = int(client.get_max_batch_size())
+        step = min(STEP, int(client.get_max_batch_size()))
         for start in range(0, len(ids), step):
             part = ids[start : start + step]
-            collection.upsert(ids=part, embeddings=np.array([vectors[clip_id] for clip_id in part], np.float32))
+            rows = np.array([vectors[clip_id] for clip_id in part], np.float32)
+            with self._lock:  # for one step: others change other collections between two of them
+                collection.upsert(ids=part, embeddings=rows)
 
 
 def _unless_missing(call: Callable[[], Any]) -> None:

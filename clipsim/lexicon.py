@@ -52,10 +52,11 @@ def _is_accent(char: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What a question found: each text's score (0: nothing), and the words that were looked for, with their worth."""
+    """What a question found."""
 
-    scores: NDArray[np.float64]  # shape (texts,)
-    words: Mapping[str, float]  # as they stand in the texts; inverse document frequency
+    scores: NDArray[np.float64]  # of each text, shape (texts,); 0: nothing
+    words: Mapping[str, float]  # that were looked for, as they stand in the texts; inverse document frequency
+    covered: float  # the largest share of the question's words that one text has, 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,9 @@ class Lexicon:
     def ask(self, question: str) -> Answered:
         """How well each text answers. A word that no text has stands for the most similar one that some have."""
         scores, asked = np.zeros(self._count), dict[str, float]()
-        for word, times in list(Counter(tokens(question)).items())[:MOST_WORDS]:
+        has = np.zeros(self._count, np.intp)  # words of the question
+        wanted = list(Counter(tokens(question)).items())[:MOST_WORDS]
+        for word, times in wanted:
             number = self._vocabulary.number.get(word)
             at = self._at(number)
             if at is None:
@@ -116,7 +119,8 @@ class Lexicon:
             asked[known] = worth = float(np.log1p((self._count - len(where) + 0.5) / (len(where) + 0.5)))
             said = much if self._graded else much * (K1 + 1) / (much + self._norm[where])
             scores[where] += times * worth * said
-        return Answered(scores, asked)
+            has[where] += 1
+        return Answered(scores, asked, int(has.max(initial=0)) / max(1, len(wanted)))
 
     def _at(self, number: int | None) -> int | None:
         """Where a word of the vocabulary is among those that these texts have."""

@@ -112,7 +112,7 @@ class Library(Catalog):
         """
         rows, parts = feature_rows(clip.id, features, self.preset), segment_rows(clip.id, features, self.preset)
         now = datetime.now(UTC)
-        with self.write() as connection:
+        with self.write([clip.id]) as connection:
             row = clip_row(clip)
             old = connection.execute(sa.select(tables.clips.c.kept).where(tables.clips.c.id == clip.id)).scalar()
             row["kept"] = bool(old) or community == HOME
@@ -139,7 +139,7 @@ class Library(Catalog):
         Raises:
             UnknownClip: the library does not have it.
         """
-        with self.write() as connection:
+        with self.write([clip_id]) as connection:
             found = connection.execute(sa.select(tables.clips.c.kept).where(tables.clips.c.id == clip_id)).scalar()
             if found is None:
                 raise UnknownClip()
@@ -158,7 +158,7 @@ class Library(Catalog):
             UnknownClip: the community does not see such a clip.
         """
         clips, members = tables.clips, tables.memberships
-        with self.write() as connection:
+        with self.write([clip_id]) as connection:
             kept = connection.execute(sa.select(clips.c.kept).where(clips.c.id == clip_id)).scalar()
             if kept is None:
                 raise UnknownClip()
@@ -190,7 +190,7 @@ class Library(Catalog):
         clip = replace(clip, notes=(), words=clip.words if words is None else tuple(words))
         names = [*self.preset.encoders, *([FINGERPRINT] if features.fingerprint is not None else [])]
         table = tables.features
-        with self.write() as connection:
+        with self.write([clip_id]) as connection:
             connection.execute(table.delete().where(table.c.clip_id == clip_id, table.c.encoder.in_(names)))
             connection.execute(table.insert(), rows)
             ours = tables.segments.c.encoder.in_(self.preset.encoders)

@@ -18,6 +18,7 @@ from clipsim.errors import MissingModality, NotTrained
 from clipsim.explain import why
 from clipsim.model import HOME, By, Clip, Features, Matrix, Method, Modality, Vector
 from clipsim.recordings import Recordings
+from clipsim.rows import View
 from clipsim.similarity import Comparison, Scored, effective, modal_mean, separable
 from clipsim.titles import artist_key
 
@@ -25,7 +26,9 @@ LEAST = 50  # candidates fetched at first, and at least ten for each result
 BATCH = 500  # clips whose vectors are read at once, where all are
 GROWTH = 4  # times as many at each further fetch
 MOST = 3200  # candidates fetched for the sake of exactness alone; to fill a list, as many as there are
-PAGE = 20  # candidates whose metadata is read at once
+ROUNDING = 2.0**-24  # of float32: what a sum of products that add up to 1 at most may be off by, for each of them …
+SLACK = 5e-6  # … and what the probe, the lengths and the quotient may add
+PAGE, PAGE_MOST = 10, 100  # candidates whose metadata is read at once: two for each result, within these
 POOL = 5  # candidates for each result, where they are to differ from each other …
 POOL_LEAST = 25  # … and at least so many
 
@@ -117,13 +120,17 @@ def search(
     per_artist: int = 2,
     diversity: float = 0.0,
     stranger: Stranger | None = None,
+    near: Near | None = None,
+    clips: Mapping[str, Clip] | None = None,
 ) -> list[Found]:
     """The `k` clips most similar to a clip of the library, best first; fewer if the community has no more.
 
-    A seed that the library does not have is a `stranger`, which says what is known of it. `by` compares by one modality alone; candidates without it are left out. `weights` multiplies what each modality
+    `by` compares by one modality alone; candidates without it are left out. `weights` multiplies what each modality
     counts for. At most `per_artist` results by one artist, the seed's own included (0: no limit; clips without a known
     artist are not limited). With `diversity` above 0, up to 1, the results are chosen among five times as many so that
     they differ from each other too (`clipsim.diversity`), and are in that order; their similarities stay what they are.
+    A seed that the library does not have is a `stranger`, which says what is known of it. `near` has all embeddings in
+    memory and stands in for the index. `clips` are some that were read already.
 
     Raises:
         MissingModality: the seed does not have what is asked for.
@@ -133,21 +140,19 @@ def search(
     varied.check(diversity)
     if k < 1:
         return []
-    asked, k = k, max(POOL_LEAST, POOL * k) if diversity else k
-    if separable(fusion, by, weights):
-        embedded = library.vectors(fusion_id, [seed.id]) if stranger is None else {seed.id: stranger.embedding}
-        if seed.id not in embedded:
-            raise NotTrained(f"“{seed.title[:80]}” has no place among the others yet.")
-        comparison = Comparison(embedded[seed.id], fusion, by, weights)
+    asked, k = k, pool(k, diversity)
+    if near is not None:
+        rounds = near.rounds(k)
+    elif separable(fusion, by, weights):
+        comparison = Comparison(_placed(library.vectors(fusion_id, [seed.id]), seed, stranger), fusion, by, weights)
         if comparison.bounded or (comparison.plain and len(library.modality_sets(community)) <= 1):
             rounds = _fetched(library, index, fusion_id, community, comparison, k)
         else:
-            ids, matrix = library.embeddings(fusion_id, community)
-            rounds = iter([_Round(comparison.score(dict(zip(ids, matrix, strict=True))), None)])
+            rounds = iter([_Round(comparison.scored(*library.embeddings(fusion_id, community)), None)])
     else:
         rounds = iter([_Round(_scanned(library, fusion, seed, by, weights, community, stranger), None)])
     chosen: list[tuple[Clip, Scored]] = []
-    picker = _Picker(library, seed, k, per_artist, stranger)
+    picker = _Picker(library, seed, k, per_artist, stranger, clips or {})
     for candidates in rounds:
         chosen = picker.pick(candidates.ranked)
         enough = len(chosen) == k
@@ -156,7 +161,7 @@ def search(
         if enough and candidates.fetched >= MOST:
             break
     if diversity:
-        between = _between(library, fusion_id, fusion, by, weights, [clip.id for clip, _ in chosen])
+        between = _between(library, fusion_id, fusion, by, weights, [clip.id for clip, _ in chosen], near)
         order = varied.mmr([one.similarity for _, one in chosen], between, asked, diversity)
         chosen = [chosen[position] for position in order]
     senses = _senses(library, fusion, seed, chosen, stranger) if fusion.blocks is None else {}
@@ -165,6 +170,87 @@ def search(
         for clip, one in chosen
         for shown in [one.by or senses.get(clip.id, {})]
     ]
+
+
+def pool(k: int, diversity: float) -> int:
+    """How many are found, for `k` to be chosen among them."""
+    return max(POOL_LEAST, POOL * k) if diversity else k
+
+
+def page(k: int) -> int:
+    """How many candidates' metadata is read at once."""
+    return min(PAGE_MOST, max(PAGE, 2 * k))
+
+
+class Near:
+    """A comparison with all clips of a community that are in memory."""
+
+    def __init__(self, view: View, comparison: Comparison, rates: NDArray[np.float32]) -> None:
+        """`rates`: what `view.rates` says of the comparison."""
+        self._view = view
+        self._comparison = comparison
+        self._rates = rates
+        self._ranked: dict[int, _Round] = {}  # the last round, by how many were wanted
+        self._off = view.held.matrix.shape[1] * ROUNDING + SLACK  # what a rate may be off by
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, Vector]:
+        """Embeddings by id, of those that have one."""
+        return {clip_id: vector for clip_id in ids if (vector := self._view.vector(clip_id)) is not None}
+
+    def rounds(self, k: int) -> Iterator[_Round]:
+        """More and more candidates, until all are ranked. Their similarities are exact; which they are, is too."""
+        count = max(LEAST, 10 * k)
+        while True:
+            if count not in self._ranked:
+                self._ranked = {count: self._round(count)}
+            yield self._ranked[count]
+            if self._ranked[count].horizon is None:
+                return
+            count *= GROWTH
+
+    def _round(self, count: int) -> _Round:
+        total = len(self._rates)
+        least = np.float32(-np.inf)
+        if count < total:
+            least = np.partition(self._rates, total - count)[total - count]
+        # Whatever may be as similar as the last of them is ranked with them.
+        near = np.flatnonzero(self._rates > least - 2 * self._off)
+        ranked = self._comparison.scored(*self._view.pick(near))
+        return _Round(ranked, None if least == -np.inf else float(least) - self._off)
+
+
+def compare(
+    view: View,
+    seeds: Sequence[tuple[Clip, Stranger | None]],
+    fusion: Fusion,
+    by: By = "all",
+    weights: Mapping[Modality, float] | None = None,
+) -> list[Near]:
+    """Compare several clips with a community's, all at once. For what `separable` says can be.
+
+    Raises:
+        MissingModality, NotTrained, InvalidSetting: as `search`.
+    """
+    comparisons = []
+    for seed, stranger in seeds:
+        own = view.vector(seed.id)
+        embedded = {} if own is None else {seed.id: own}
+        comparisons.append(Comparison(_placed(embedded, seed, stranger), fusion, by, weights))
+    return [Near(view, *pair) for pair in zip(comparisons, view.rates(comparisons), strict=True)]
+
+
+def read_ahead(library: Store, near: Sequence[Near | None], k: int) -> dict[str, Clip]:
+    """The clips that several searches will look at first, read at once."""
+    firsts = [next(each.rounds(k)).ranked[: page(k)] for each in near if each is not None]
+    return library.get_many(list({one.id for ranked in firsts for one in ranked}))
+
+
+def _placed(embedded: Mapping[str, Vector], seed: Clip, stranger: Stranger | None) -> Vector:
+    if stranger is not None:
+        return stranger.embedding
+    if seed.id not in embedded:
+        raise NotTrained(f"“{seed.title[:80]}” has no place among the others yet.")
+    return embedded[seed.id]
 
 
 class Scan:
@@ -256,10 +342,11 @@ def _between(
     by: By,
     weights: Mapping[Modality, float] | None,
     ids: Sequence[str],
+    near: Near | None,
 ) -> Callable[[int], NDArray[np.float64]]:
     """The similarity of one of these clips to each of them: float64, (ids,); not a number where they share nothing."""
     if separable(fusion, by, weights):
-        rows = library.vectors(fusion_id, ids)
+        rows = library.vectors(fusion_id, ids) if near is None else near.vectors(ids)
 
         def similarities(position: int) -> NDArray[np.float64]:
             scored = Comparison(rows[ids[position]], fusion, by, weights).score(rows)
@@ -301,12 +388,20 @@ def _modal(library: Store, fusion: Fusion, ids: Sequence[str]) -> dict[str, dict
 class _Picker:
     """Takes results off a ranked list. Reads metadata and fingerprints only of those that come into question."""
 
-    def __init__(self, library: Store, seed: Clip, k: int, per_artist: int, stranger: Stranger | None) -> None:
+    def __init__(
+        self,
+        library: Store,
+        seed: Clip,
+        k: int,
+        per_artist: int,
+        stranger: Stranger | None,
+        clips: Mapping[str, Clip],
+    ) -> None:
         self._library = library
         self._seed = seed
         self._k = k
         self._per_artist = per_artist
-        self._clips: dict[str, Clip] = {}
+        self._clips: dict[str, Clip] = dict(clips)
         known = {} if stranger is None else {seed.id: stranger.features.fingerprint}
         self._recordings = Recordings(library, known)
 
@@ -329,8 +424,10 @@ class _Picker:
         return chosen
 
     def _read(self, ranked: Sequence[Scored]) -> Iterator[tuple[Clip, Scored]]:
-        for start in range(0, len(ranked), PAGE):
-            page = ranked[start : start + PAGE]
-            unread = [one.id for one in page if one.id not in self._clips]
-            self._clips.update(self._library.get_many(unread))
-            yield from ((self._clips[one.id], one) for one in page if one.id in self._clips)
+        size = page(self._k)
+        for start in range(0, len(ranked), size):
+            some = ranked[start : start + size]
+            unread = [one.id for one in some if one.id not in self._clips]
+            if unread:
+                self._clips.update(self._library.get_many(unread))
+            yield from ((self._clips[one.id], one) for one in some if one.id in self._clips)

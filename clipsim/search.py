@@ -2,7 +2,8 @@
 
 Each of the four ranks on its own; the ranks are put together by reciprocal rank fusion (Cormack, Clarke & Büttcher
 2009, "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods", SIGIR): a clip's score is
-the sum over the four of weight / (60 + its rank). What is typed has no syntax, so none of it can be abused.
+the sum over the four of weight / (5 + its rank). (There it is 60, for which being third everywhere is more than being
+first somewhere; who types a title wants the first.) What is typed has no syntax, so none of it can be abused.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from clipsim.model import Hit, Matrix, Search, Vector
 from clipsim.records import clean
 from clipsim.titles import fold, printable
 
-RRF = 60  # the constant of reciprocal rank fusion
+RRF = 5  # the constant of reciprocal rank fusion: see docs/evaluation.md
 DEPTH = 50  # of each ranking that counts
-WEIGHTS: Mapping[str, float] = {"name": 2.0, "tags": 1.0, "lyrics": 1.0, "meaning": 0.5}  # see docs/evaluation.md
+WEIGHTS: Mapping[str, float] = {"name": 2.0, "tags": 2.0, "lyrics": 1.0, "meaning": 0.3}
 CUT_OFF = 72.0  # of `likeness`, 0 to 100, below which a name is not what was meant
 PART = 0.9  # what it counts for that a question is a part of a name
 MEANT = 0.1  # cosine, centred, below which lyrics do not mean what is asked for
@@ -100,7 +101,7 @@ class Searcher:
         `meaning`: the question as the text encoder reads it, or None.
         """
         said, tagged = index.lyrics.ask(question), index.tags.ask(question)
-        fused = fuse(rankings(question, index, said, tagged, meaning))
+        fused = fuse(rankings(question, index, said, tagged, meaning), weights(tagged))
         best = sorted(fused, key=lambda row: (-sum(fused[row].values()), row))[:k]
         clips = self._library.get_many([index.rows[row].id for row in best])
         hits: list[Hit] = []
@@ -204,12 +205,19 @@ def asked(question: str) -> str:
     return line
 
 
-def fuse(rankings: Mapping[str, Ranks], weights: Mapping[str, float] = WEIGHTS) -> dict[int, dict[str, float]]:
-    """Of each row that is in a ranking, what it gets from which: weight / (60 + rank)."""
+def weights(tagged: Answered) -> dict[str, float]:
+    """What each ranking counts for: tags count for as much of the question as one clip's tags say."""
+    return {**WEIGHTS, "tags": WEIGHTS["tags"] * tagged.covered}
+
+
+def fuse(
+    rankings: Mapping[str, Ranks], weights: Mapping[str, float], constant: float = RRF
+) -> dict[int, dict[str, float]]:
+    """Of each row that is in a ranking, what it gets from which: weight / (constant + rank)."""
     found: dict[int, dict[str, float]] = {}
     for name, ranks in rankings.items():
         for row, rank in ranks.items():
-            found.setdefault(row, {})[name] = weights[name] / (RRF + rank)
+            found.setdefault(row, {})[name] = weights[name] / (constant + rank)
     return found
 
 

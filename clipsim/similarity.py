@@ -8,10 +8,12 @@ as zero, and other weights, or one modality alone, need no other index.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import threading
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite, isnan
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from clipsim.errors import InvalidSetting, MissingModality
 from clipsim.model import By, Matrix, Method, Modality, Vector
 
+_limiting = threading.Lock()
 TINY = 1e-6  # a block shorter than this is a missing modality
 
 
@@ -38,6 +41,33 @@ class Scored:
     by: dict[Modality, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Embeddings as they are held in memory, with what `Comparison.rates` needs besides: see `hold`."""
+
+    matrix: Matrix  # shape (clips, size)
+    lengths: NDArray[np.float32]  # shape (clips, blocks), 0 where missing; one block where the fusion has none
+    codes: NDArray[np.uint8]  # shape (clips,): bit n is set where block n is there
+    typical: NDArray[np.float64]  # shape (2 ** blocks, blocks): the lengths of any clip with that code; zero for none
+
+    def pick(self, rows: NDArray[np.intp]) -> Held:
+        """These rows of it, copied."""
+        return Held(self.matrix[rows], self.lengths[rows], self.codes[rows], self.typical)
+
+
+def hold(matrix: Matrix, fusion: Blocks) -> Held:
+    """Measure embeddings, float32 (clips, size), of which none may be all zero."""
+    blocks = [slice(None)] if fusion.blocks is None else list(fusion.blocks.values())
+    squares = [np.einsum("ij,ij->i", matrix[:, block], matrix[:, block]) for block in blocks]
+    lengths = np.sqrt(np.stack(squares, axis=1)) if len(matrix) else np.zeros((0, len(blocks)), np.float32)
+    there = lengths > TINY
+    lengths[~there] = 0.0
+    codes = (there * (1 << np.arange(len(blocks)))).sum(axis=1).astype(np.uint8)
+    typical = np.zeros((1 << len(blocks), len(blocks)))
+    typical[codes] = lengths
+    return Held(matrix, lengths.astype(np.float32), codes, typical)
+
+
 class Comparison:
     """A query's embedding, ready to be compared with others'.
 
@@ -52,6 +82,7 @@ class Comparison:
         """
         self._query = np.asarray(query, np.float64)
         self._blocks = fusion.blocks or {}
+        self._even = fusion.method == "standard"  # clips with the same modalities have blocks of the same lengths
         self._lengths = {m: float(np.linalg.norm(self._query[block])) for m, block in self._blocks.items()}
         self.plain = _plain(fusion, by, weights)
         probe = self._query
@@ -88,15 +119,18 @@ class Comparison:
 
     def score(self, candidates: Mapping[str, Vector]) -> list[Scored]:
         """The candidates' similarities in float64, best first (equals by id); those with nothing in common left out."""
-        ids = sorted(candidates)
+        return self.scored(list(candidates), np.array(list(candidates.values()), np.float32))
+
+    def scored(self, ids: Sequence[str], rows: Matrix) -> list[Scored]:
+        """`score`, of embeddings that are the rows of a matrix."""
         if not ids:
             return []
-        matrix = np.array([candidates[clip_id] for clip_id in ids], np.float64)
+        matrix = np.asarray(rows, np.float64)
         cosines: dict[Modality, NDArray[np.float64]] = {}
         for modality, block in self._blocks.items():
             if self._lengths[modality] > TINY:
                 lengths = np.linalg.norm(matrix[:, block], axis=1)
-                inner = matrix[:, block] @ self._query[block]
+                inner = np.einsum("ij,j->i", matrix[:, block], self._query[block])  # equal rows, equal bits
                 there = lengths > TINY
                 cosines[modality] = np.full(len(ids), np.nan)
                 cosines[modality][there] = inner[there] / (lengths[there] * self._lengths[modality])
@@ -109,12 +143,65 @@ class Comparison:
         ]
         return sorted(scored, key=lambda one: (-one.similarity, one.id))
 
+    @property
+    def single(self) -> bool:
+        """Whether `rates` follows from the inner products with `probe` (else from those with each block)."""
+        return self.plain or self._even or len(self._weights) == 1
+
+    def rates(self, held: Held, inner: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """`score` of many embeddings quickly: float32 (clips,), -inf where they have nothing in common.
+
+        `inner` is `held.matrix @ probe` (see `single`).
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if not self.single:
+                return self._blockwise(held)
+            if inner is None:
+                inner = multiply(held.matrix, self.probe)
+            if not self._blocks:
+                return np.asarray(inner / held.lengths[:, 0])
+            if len(self._weights) == 1 and not self.plain:
+                return _or_nothing(inner, held.lengths[:, list(self._blocks).index(next(iter(self._weights)))])
+            if self.plain:
+                mine = [n for n, modality in enumerate(self._blocks) if self._lengths[modality] > TINY]
+                own = self._table(held, {m: length**2 for m, length in self._lengths.items() if length > TINY})
+                theirs = (held.lengths[:, mine] ** 2).sum(axis=1)
+                return _or_nothing(inner * np.float32(self._length), np.sqrt(own[held.codes] * theirs))
+            return _or_nothing(inner, self._divisors(held)[held.codes])
+
+    def _blockwise(self, held: Held) -> NDArray[np.float32]:
+        total = np.zeros(len(held.matrix), np.float32)
+        for number, (modality, block) in enumerate(self._blocks.items()):
+            if modality in self._weights:
+                part = (self._weights[modality] / self._lengths[modality] * self._query[block]).astype(np.float32)
+                lengths = held.lengths[:, number]
+                total += np.where(lengths > 0, multiply(held.matrix[:, block], part) / lengths, np.float32(0))
+        return _or_nothing(total, self._table(held, self._weights)[held.codes])
+
+    def _table(self, held: Held, values: Mapping[Modality, float]) -> NDArray[np.float32]:
+        """For each code: the sum of these values over the modalities that it says are there."""
+        codes = np.arange(len(held.typical))
+        total = np.zeros(len(codes))
+        for number, modality in enumerate(self._blocks):
+            total += values.get(modality, 0.0) * (codes >> number & 1)
+        return total.astype(np.float32)
+
+    def _divisors(self, held: Held) -> NDArray[np.float32]:
+        """For each code: what the inner product with the probe is to be divided by; 0 for nothing in common."""
+        both = self._table(held, self._weights)
+        ratio = np.zeros(len(both))  # of the lengths of a clip's blocks to the query's: the same for all they share
+        for number, modality in enumerate(self._blocks):
+            if modality in self._weights:
+                typical = held.typical[:, number]
+                ratio = np.where(typical > 0, typical / self._lengths[modality], ratio)
+        return (both * ratio / self._length).astype(np.float32)
+
     def _totals(
         self, matrix: NDArray[np.float64], cosines: Mapping[Modality, NDArray[np.float64]]
     ) -> NDArray[np.float64]:
         with np.errstate(divide="ignore", invalid="ignore"):
             if self.plain:
-                return (matrix @ self._query) / self._shared_lengths(matrix)
+                return np.einsum("ij,j->i", matrix, self._query) / self._shared_lengths(matrix)
             both, total = np.zeros(len(matrix)), np.zeros(len(matrix))
             for modality, weight in self._weights.items():
                 both += weight * ~np.isnan(cosines[modality])
@@ -132,6 +219,44 @@ class Comparison:
             mine += both * self._lengths[modality] ** 2
             theirs += both * squares
         return np.sqrt(mine * theirs)  # nothing in common: zero, and so not a number above
+
+
+def rates(comparisons: Sequence[Comparison], held: Held) -> list[NDArray[np.float32]]:
+    """`Comparison.rates` of several, with one product for all that can share it."""
+    together = [number for number, each in enumerate(comparisons) if each.single]
+    if len(together) < 2:
+        return [each.rates(held) for each in comparisons]
+    inner = _product(np.stack([comparisons[number].probe for number in together]), held.matrix)
+    shared = dict(zip(together, inner, strict=True))
+    return [each.rates(held, shared.get(number)) for number, each in enumerate(comparisons)]
+
+
+def multiply(matrix: Matrix, vector: Vector) -> NDArray[np.float32]:
+    """`matrix @ vector`, float32 (rows,), by one core.
+
+    BLAS would use all of them and have them wait for each other by spinning: beside busy encoders that takes ten times
+    as long, and alone it is less than twice as quick, since memory is what limits it (docs/performance.md).
+    """
+    return np.einsum("ij,j->i", matrix, vector)
+
+
+def _product(queries: Matrix, matrix: Matrix) -> NDArray[np.float32]:
+    """`queries @ matrix.T`, float32 (queries, rows), by one core for the same reason."""
+    # How many threads BLAS uses is said for the whole process, and must be as it was afterwards.
+    with _limiting, _blas().limit(limits=1, user_api="blas"):
+        return queries @ matrix.T
+
+
+@lru_cache(maxsize=1)
+def _blas() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def _or_nothing(above: NDArray[np.float32], below: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The quotient; -inf where the divisor is nothing."""
+    return np.where(below > 0, above / below, np.float32(-np.inf))
 
 
 def pairwise(

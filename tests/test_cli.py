@@ -164,21 +164,24 @@ def test_help_does_not_load_what_it_does_not_need() -> None:
         "import sys\nfrom clipsim.cli import app\n"
         "from typer.testing import CliRunner\n"
         "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
-        "print([m for m in ('torch', 'librosa', 'chromadb', 'sklearn', 'transformers', 'numpy') if m in sys.modules])"
+        "heavy = 'torch librosa chromadb sklearn transformers numpy scipy numba matplotlib sqlalchemy alembic pydantic"
+        " av yt_dlp discord aiohttp'.split()\n"
+        "print([m for m in heavy if m in sys.modules])"
     )
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
 
 
-def test_similar_on_a_warm_library_loads_no_network(library: Path) -> None:
+def test_similar_on_a_warm_library_loads_no_network_and_no_index(library: Path) -> None:
     code = (
         "import sys\nfrom clipsim import encoders\nfrom tests.doubles.encoders import SMALL\n"
         "encoders.PRESETS['standard'] = SMALL\nheavy = set(sys.modules)\n"
         "from clipsim.cli import app\nfrom typer.testing import CliRunner\n"
         f"ran = CliRunner().invoke(app, ['similar', 'Zero', '--data', {str(library)!r}])\n"
         "assert ran.exit_code == 0, ran.stderr\n"
-        "print([m for m in ('librosa', 'sklearn', 'transformers', 'av') if m in sys.modules and m not in heavy])"
+        "needless = 'librosa sklearn transformers av torch chromadb scipy numba matplotlib alembic yt_dlp'.split()\n"
+        "print([m for m in needless if m in sys.modules and m not in heavy])"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

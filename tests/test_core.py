@@ -262,6 +262,15 @@ async def test_neighbours_are_of_the_same_kind(filled: ClipSim) -> None:
     assert found.cluster is not None and found.cluster.label
 
 
+async def test_several_questions_at_once_are_each_alone(filled: ClipSim) -> None:
+    titles = ["Song 1", "Song 4", "Quick Band 7 Song 7"]
+    together = await filled.query_many(titles, 3, weights={"audio": 2.0})
+    assert together == [await filled.query(title, 3, weights={"audio": 2.0}) for title in titles]
+    assert await filled.query_many([]) == []
+    with pytest.raises(UnknownClip):
+        await filled.query_many(["Song 1", "zzzzzz qqqqqq"])
+
+
 async def test_by_one_modality(filled: ClipSim) -> None:
     read = await filled.similar("Song 1", k=9, by="lyrics")
     assert {match.clip.title for match in read} == {"Song 3", "Song 5", "Song 7", "Song 9"}  # those with words
@@ -501,12 +510,16 @@ async def test_the_index_is_made_anew_from_the_library(settings: Settings, files
     async with ClipSim.open(settings=settings, preset=SMALL, pool=pool) as sim:
         for file in files[:4]:
             await sim.add(file)
+        await sim.train("standard")  # raw features, which answer for so few clips, are not indexed
         before = [(m.clip.id, round(m.similarity, 5)) for m in await sim.similar("Song 0")]
     shutil.rmtree(settings.data / "index")
     async with ClipSim.open(settings=settings, preset=SMALL, pool=pool) as sim:
         assert [(m.clip.id, round(m.similarity, 5)) for m in await sim.similar("Song 0")] == before
         report = await sim.audit()
-        assert not report.unmendable
+        assert not report.unmendable and [each.what for each in report.mended] == [
+            "collection missing or of other settings, made anew"
+        ]
+        assert not (await sim.audit()).found
 
 
 async def test_a_removed_clip_is_found_no_more(settings: Settings, files: list[Path], pool: LocalPool) -> None:

@@ -2,18 +2,19 @@
 
 An encoder is an object with `encode`. Loading one is slow (weights), so a worker loads it once and keeps it: see
 `clipsim.workers.stages`. To bring your own, make a `Preset` whose parts name your loaders and hand it to
-`ClipSim.open(preset=…)`.
+`ClipSim.open(preset=…)`. An encoder that gains by several clips at once also has `encode_many`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
 
+from clipsim.errors import ClipSimError
 from clipsim.model import MODALITIES, Label, Matrix, Modality, Vector
 
 SAMPLE_RATE = 22050  # Hz, of every waveform
@@ -38,18 +39,36 @@ def halves(rows: Matrix) -> Matrix | None:
     return np.stack([rows[:middle].mean(axis=0), rows[middle:].mean(axis=0)]) if middle else None
 
 
+def encode_many(encoder: Any, inputs: Sequence[Any]) -> list[Encoded | ClipSimError]:
+    """Encode several clips by the encoder's own `encode_many`, or one by one where it has none.
+
+    One result for each input, in order; where an input cannot be encoded, the `ClipSimError` that says why.
+    """
+    if hasattr(encoder, "encode_many"):
+        found: list[Encoded | ClipSimError] = encoder.encode_many(inputs)
+        return found
+    found = []
+    for given in inputs:
+        try:
+            found.append(encoder.encode(given))
+        except ClipSimError as error:
+            found.append(error)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class WindowSpec:
     """The frames that a video encoder wants: `count` windows spread evenly through the clip.
 
     A window is `frames` frames, `step` seconds apart (None: consecutive frames of the stream), scaled so that the
-    short side has `short_side` pixels.
+    short side has `short_side` pixels, and of that the middle square of `crop` pixels (None: all of it).
     """
 
     count: int
     frames: int
     step: float | None
     short_side: int
+    crop: int | None = None
 
 
 class AudioEncoder(Protocol):

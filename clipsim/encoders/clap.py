@@ -12,20 +12,20 @@ safetensors only: nothing in it is unpickled or run.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clipsim import settings
 from clipsim._torchvision import transformers
 from clipsim.encoders import SAMPLE_RATE, Encoded
-from clipsim.encoders._device import device, inference
-from clipsim.errors import EncoderError, TooShort, WeightsError
+from clipsim.encoders._device import device, in_batches, inference
+from clipsim.encoders._together import only, together
+from clipsim.errors import ClipSimError, EncoderError, TooShort, WeightsError
 from clipsim.model import Matrix, Vector
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 MODEL = "laion/larger_clap_music"
 SIZE = 512  # of the projection
@@ -34,6 +34,7 @@ SHORTEST_REST = 5.0  # seconds of what is left after the last whole window; a sh
 MIN_SAMPLES = 1024  # at 22,050 Hz: 46 ms
 MAX_PEAK = 1e5  # full scale is 1
 BATCH = 4  # windows at once
+BATCH_CUDA = 64
 HINT = (
     f"Run: hf download {MODEL} --local-dir FOLDER, then set CLIPSIM_CLAP=FOLDER. "
     "It needs model.safetensors: docs/operations.md says how to make one."
@@ -45,6 +46,8 @@ class ClapEncoder:
 
     def __init__(self, folder: Path) -> None:
         import torch
+
+        from clipsim.encoders._linear import replaced
 
         hub = transformers()
         try:
@@ -61,7 +64,7 @@ class ClapEncoder:
             raise WeightsError(f"The network in {folder} is a CLAP with feature fusion.", hint=HINT)
         self.size: int = network.config.projection_dim
         self._device = device()
-        self._network = network.eval().requires_grad_(False).to(self._device)
+        self._network = replaced(network.eval().requires_grad_(False).to(self._device))
 
     def encode(self, waveform: Vector) -> Encoded:
         """Encode a mono float32 waveform, shape (samples,), at 22,050 Hz.
@@ -72,30 +75,39 @@ class ClapEncoder:
             TooShort: under `MIN_SAMPLES`.
             EncoderError: its samples are no finite numbers, or the network's answer is not.
         """
-        found = self.windows(waveform)
-        middle = len(found) // 2
-        halves = np.stack([_mean(found[:middle]), _mean(found[middle:])]) if middle else None
-        return Encoded(_mean(found), segments=halves)
+        return only(self.encode_many([waveform]))
+
+    def encode_many(self, waveforms: Sequence[Vector]) -> list[Encoded | ClipSimError]:
+        """Encode several waveforms; the error takes the place of one that cannot be encoded."""
+        return together(waveforms, lambda waveform: (self._inputs(waveform), None), self._answers, _joined)
 
     def windows(self, waveform: Vector) -> Matrix:
         """The unit vector of each 10 s: float32, shape (windows, size). Raises as `encode`."""
+        return _finite(self._answers(self._inputs(waveform)))
+
+    def _inputs(self, waveform: Vector) -> list[NDArray[np.float32]]:
+        """What the network is given of each 10 s, by transformers' own feature extractor."""
+        rate = self._extractor.sampling_rate
+        return [
+            np.asarray(features, np.float32)
+            for piece in self._pieces(waveform)
+            for features in self._extractor([piece], truncation="rand_trunc", sampling_rate=rate, return_tensors="np")[
+                "input_features"
+            ]
+        ]
+
+    def _answers(self, inputs: Sequence[NDArray[np.float32]]) -> Matrix:
+        with inference(self._device):
+            batch = BATCH if self._device.type == "cpu" else BATCH_CUDA
+            return np.concatenate(in_batches(inputs, batch, self._run))
+
+    def _run(self, inputs: Sequence[NDArray[np.float32]]) -> Matrix:
         import torch
 
-        pieces = self._pieces(waveform)
-        found: list[Tensor] = []
-        with inference(self._device):
-            for start in range(0, len(pieces), BATCH):
-                rate = self._extractor.sampling_rate
-                inputs = self._extractor(
-                    pieces[start : start + BATCH], truncation="rand_trunc", sampling_rate=rate, return_tensors="pt"
-                )
-                features = inputs["input_features"].float().to(self._device)
-                vectors = self._network(input_features=features).audio_embeds.float()
-                found.append(torch.nn.functional.normalize(vectors, dim=-1).cpu())
-        vectors = torch.cat(found).numpy()
-        if not np.isfinite(vectors).all():
-            raise EncoderError("The audio network returned numbers that are not finite.")
-        return np.asarray(vectors, np.float32)
+        features = torch.from_numpy(np.stack(list(inputs))).to(self._device)
+        vectors = self._network(input_features=features).audio_embeds.float()
+        found: Matrix = torch.nn.functional.normalize(vectors, dim=-1).cpu().numpy()
+        return found
 
     def _pieces(self, waveform: Vector) -> list[Vector]:
         """The windows at the network's own rate; a short track is one, which the extractor repeats to fill."""
@@ -135,6 +147,19 @@ def missing(folder: Path | None) -> str | None:
         return "The preset clap needs CLAP's weights, and CLIPSIM_CLAP names no folder."
     gone = next((name for name in FILES if not (folder / name).is_file()), None)
     return None if gone is None else f"{folder} has no {gone}."
+
+
+def _joined(_: None, windows: Any) -> Encoded:
+    found = _finite(windows)
+    middle = len(found) // 2
+    halves = np.stack([_mean(found[:middle]), _mean(found[middle:])]) if middle else None
+    return Encoded(_mean(found), segments=halves)
+
+
+def _finite(vectors: Any) -> Matrix:
+    if not np.isfinite(vectors).all():
+        raise EncoderError("The audio network returned numbers that are not finite.")
+    return np.asarray(vectors, np.float32)
 
 
 def _mean(vectors: Matrix) -> Vector:

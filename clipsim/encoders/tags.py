@@ -13,7 +13,7 @@ pools over time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +25,9 @@ from torch.nn import functional
 
 from clipsim import weights
 from clipsim.encoders import SAMPLE_RATE, Encoded, _tfcheckpoint, halves
-from clipsim.encoders._device import device, inference
-from clipsim.errors import EncoderError, TooShort, WeightsError
+from clipsim.encoders._device import device, in_batches, inference
+from clipsim.encoders._together import only, together
+from clipsim.errors import ClipSimError, EncoderError, TooShort, WeightsError
 from clipsim.model import Label, Vector
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ N_MELS = 96
 PATCH = 187  # frames that the network sees at once: 3 s
 COMPRESSION = 10_000  # the spectrogram is log10(COMPRESSION * power + 1)
 BATCH = 8  # patches at once: more gain nothing on a CPU
+BATCH_CUDA = 256  # three tracks of four minutes
 BLOCK = 16  # frames of a rhythm filter's answers that one row of a matrix gives
 EPSILON = 1e-3  # of TensorFlow's batch normalisation
 LABELS = 5  # tags kept of a clip
@@ -162,21 +164,37 @@ class MusicnnEncoder:
             TooShort: there is not one frame of sound.
             EncoderError: its samples are no finite numbers, or the network's answer is not.
         """
-        probabilities, layers = self.patches(waveform)
+        return only(self.encode_many([waveform]))
+
+    def encode_many(self, waveforms: Sequence[Vector]) -> list[Encoded | ClipSimError]:
+        """Encode several waveforms; the error takes the place of one that cannot be encoded."""
+        return together(waveforms, lambda waveform: (log_mel_patches(waveform), None), self._answers, self._join)
+
+    def patches(self, waveform: Vector) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Tag probabilities (patches, 50), and penultimate layer and filters (patches, 953), of every 3 s."""
+        return _divided(self._answers(log_mel_patches(waveform)))
+
+    def _answers(self, patches: Any) -> NDArray[np.float32]:
+        """Probabilities and layers of each patch side by side, float32, shape (patches, 50 + 953)."""
+        with inference(self.device):
+            return np.concatenate(in_batches(patches, BATCH if self.device.type == "cpu" else BATCH_CUDA, self._run))
+
+    def _run(self, patches: Any) -> NDArray[np.float32]:
+        logits, layers = self.network(torch.from_numpy(np.stack(list(patches))).to(self.device))
+        answers: NDArray[np.float32] = torch.cat((logits.float().sigmoid(), layers.float()), 1).cpu().numpy()
+        return answers
+
+    def _join(self, _: None, answers: Any) -> Encoded:
+        probabilities, layers = _divided(answers)
         vector, mean = layers.mean(axis=0), probabilities.mean(axis=0)
         if not np.isfinite(vector).all():
             raise EncoderError("The sound cannot be measured: its samples are far out of range.", hint="")
         best = np.argsort(-mean, kind="stable")[:LABELS]
         return Encoded(vector, tuple(Label(TAGS[i], float(mean[i])) for i in best), segments=halves(layers))
 
-    def patches(self, waveform: Vector) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Tag probabilities (patches, 50), and penultimate layer and filters (patches, 953), of every 3 s."""
-        patches = torch.from_numpy(log_mel_patches(waveform))
-        with inference(self.device):
-            answers = [self.network(batch.to(self.device)) for batch in patches.split(BATCH)]
-            probabilities = torch.cat([logits for logits, _ in answers]).float().sigmoid()
-            layers = torch.cat([layer for _, layer in answers]).float()
-        return probabilities.cpu().numpy(), layers.cpu().numpy()
+
+def _divided(answers: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return answers[:, : len(TAGS)], np.ascontiguousarray(answers[:, len(TAGS) :])
 
 
 def load() -> MusicnnEncoder:

@@ -14,6 +14,8 @@ crosses its middle and the whole is made of both halves, which then cost nothing
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +24,9 @@ import numpy as np
 from clipsim import weights
 from clipsim._torchvision import transformers
 from clipsim.encoders import Encoded
-from clipsim.encoders._device import device, inference
-from clipsim.errors import EncoderError, WeightsError
+from clipsim.encoders._device import device
+from clipsim.encoders._together import only, together
+from clipsim.errors import ClipSimError, EncoderError, WeightsError
 from clipsim.model import Vector
 
 if TYPE_CHECKING:
@@ -38,7 +41,6 @@ OVERLAP = 64  # tokens that a window shares with the one before it: some eight l
 MAX_CHARACTERS = 50_000  # read of a text; the longest of 395 real lyrics has 8566
 MAX_TOKENS = 4096  # read of a text: 14 windows; bounds the time that hostile text can take
 HALF_WORDS = 5  # of a half of a text; a shorter one says too little
-BATCH = 4  # windows computed at once
 
 
 class _Encoder:
@@ -51,9 +53,30 @@ class _Encoder:
             network = hub.AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         except Exception as error:  # transformers raises many kinds, with many lines
             raise WeightsError(f"The text encoder in {folder} cannot be loaded ({type(error).__name__}).") from error
-        self._device = device()
-        self._network = network.eval().requires_grad_(False).to(self._device)
+        from clipsim.encoders._reader import Reader
+
+        self._network = Reader(network, tokens, device())
         self.tokens = tokens
+
+    def encode(self, text: str) -> Encoded:
+        """Encode a text, one line of it per line sung.
+
+        Raises:
+            EncoderError: the text has no words.
+        """
+        return only(self.encode_many([text]))
+
+    def encode_many(self, texts: Sequence[str]) -> list[Encoded | ClipSimError]:
+        """Encode several texts; the error takes the place of a text that has no words."""
+        return together(texts, self._split, self._states, self._join)
+
+    def _split(self, text: str) -> tuple[list[list[int]], Any]:
+        """The windows that are read of a text (tokens, without special ones), and what `_join` needs to know."""
+        raise NotImplementedError
+
+    def _join(self, plan: Any, states: Sequence[Tensor]) -> Encoded:
+        """The vector of a text from the states of its windows."""
+        raise NotImplementedError
 
     def _ids(self, text: str) -> list[int]:
         """The tokens of a text without special ones, at most `MAX_TOKENS`.
@@ -70,72 +93,63 @@ class _Encoder:
 
     def _states(self, windows: list[list[int]]) -> list[Tensor]:
         """The last hidden state of each window's own tokens and its two special ones, (tokens + 2, size), float32."""
-        import torch
-
-        first, last, pad = self._tokenizer.cls_token_id, self._tokenizer.sep_token_id, self._tokenizer.pad_token_id
-        found: list[Tensor] = []
-        with inference(self._device):
-            for start in range(0, len(windows), BATCH):
-                batch = [[first, *ids, last] for ids in windows[start : start + BATCH]]
-                longest = max(map(len, batch))
-                ids = torch.tensor([row + [pad] * (longest - len(row)) for row in batch])
-                mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in batch])
-                output = self._network(input_ids=ids.to(self._device), attention_mask=mask.to(self._device))
-                states = output.last_hidden_state.float().cpu()
-                found += [states[i, : len(row)] for i, row in enumerate(batch)]
-        return found
+        first, last = self._tokenizer.cls_token_id, self._tokenizer.sep_token_id
+        return self._network([[first, *ids, last] for ids in windows])
 
 
 class SentenceEncoder(_Encoder):
-    """A sentence transformer: the mean of its last hidden states over the whole text. Not scaled to unit length."""
+    """A sentence transformer: the mean of its last hidden states over the whole text. Not scaled to unit length.
 
-    def encode(self, text: str) -> Encoded:
-        """Encode a text of any length, one line of it per line sung; beyond `MAX_TOKENS` tokens the rest is not read.
+    A text may be of any length; beyond `MAX_TOKENS` tokens the rest is not read.
+    """
 
-        Raises:
-            EncoderError: the text has no words.
-        """
+    def _split(self, text: str) -> tuple[list[list[int]], _Plan]:
         ids = self._ids(text)
         divided = halves(text[:MAX_CHARACTERS])
         try:
             parts = [self._ids(half)[: MAX_TOKENS // 2] for half in divided or ()]
         except EncoderError:  # one half has no word that the network knows
             parts = []
-        short = len(ids) <= self.tokens - 2
-        read = self._means([ids, *parts] if short or not parts else parts)
-        segments = np.stack([_finite(mean) for mean, _, _ in read[-2:]]) if parts else None
-        if short or not parts:
-            return Encoded(_finite(read[0][0]), segments=segments)
-        total = sum(inner for _, inner, _ in read)
-        return Encoded(_finite(total / sum(count for _, _, count in read)), segments=segments)
-
-    def _means(self, texts: list[list[int]]) -> list[tuple[Any, Any, int]]:
-        """The mean state of each text, float64 (size,); the sum over its own tokens alone, and how many there are."""
         size = self.tokens - 2  # without the special tokens
-        spans = [windows(len(ids), size, min(OVERLAP, size // 4)) for ids in texts]
-        states = iter(self._states([ids[a:b] for ids, own in zip(texts, spans, strict=True) for a, b in own]))
-        found = []
-        for ids, own in zip(texts, spans, strict=True):
+        short = len(ids) <= size
+        texts = [ids, *parts] if short or not parts else parts
+        spans = [windows(len(each), size, min(OVERLAP, size // 4)) for each in texts]
+        rows = [each[a:b] for each, own in zip(texts, spans, strict=True) for a, b in own]
+        return rows, _Plan(spans, len(parts), whole=short or not parts)
+
+    def _join(self, plan: _Plan, states: Sequence[Tensor]) -> Encoded:
+        means, sums, counts = [], [], []
+        left = iter(states)
+        for spans in plan.spans:
             inner: Any = 0
-            for keep, until in kept(own):
-                state = next(states).double()
+            for keep, until in kept(spans):
+                state = next(left).double()
                 inner = inner + state[keep + 1 : until + 1].sum(0).numpy()
-            mean = state.mean(0).numpy() if len(own) == 1 else inner / len(ids)  # one window: its special tokens too
-            found.append((mean, inner, len(ids)))
-        return found
+            counts.append(spans[-1][1])
+            sums.append(inner)
+            # one window: its special tokens too
+            means.append(state.mean(0).numpy() if len(spans) == 1 else inner / counts[-1])
+        vector = means[0] if plan.whole else sum(sums) / sum(counts)
+        return Encoded(_finite(vector), segments=np.stack([_finite(m) for m in means[-2:]]) if plan.parts else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How a text is put together from its windows: the spans of the whole (if it is read itself) and of its halves."""
+
+    spans: list[list[tuple[int, int]]]  # of each text that is read, in tokens
+    parts: int  # how many of them, the last, are halves
+    whole: bool  # whether the first is the whole text; else the whole is made of both halves
 
 
 class FirstTokenEncoder(_Encoder):
     """The last hidden state of the first token, `[CLS]`, over the first `tokens` tokens, as in the deck."""
 
-    def encode(self, text: str) -> Encoded:
-        """Encode the beginning of a text.
+    def _split(self, text: str) -> tuple[list[list[int]], None]:
+        return [self._ids(text)[: self.tokens - 2]], None
 
-        Raises:
-            EncoderError: the text has no words.
-        """
-        (state,) = self._states([self._ids(text)[: self.tokens - 2]])
-        return Encoded(_finite(state[0].numpy()))
+    def _join(self, plan: None, states: Sequence[Tensor]) -> Encoded:
+        return Encoded(_finite(states[0][0].numpy()))
 
 
 def halves(text: str) -> tuple[str, str] | None:

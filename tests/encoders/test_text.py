@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import naive
 from clipsim import weights
 from clipsim._torchvision import transformers
-from clipsim.encoders import text
+from clipsim.encoders import Encoded, _linear, _reader, text
 from clipsim.errors import EncoderError, WeightsError, WeightsUnavailable
 
 WORDS = ["la", "love", "rain", "fire", "walk", "in", "the", "night", "and", "dance", "with", "me", "my", "heart", "oh"]
@@ -112,6 +114,60 @@ def test_halves_of_a_text_whose_halves_fit_a_window(folder: Path) -> None:
     np.testing.assert_allclose(found.vector, whole.numpy(), atol=1e-5)
 
 
+SONGS = [(20, 1), (9, 1), (70, 10), (200, 7), (31, 31), (5, 1)]  # words, and on how many lines
+
+
+def _songs() -> list[str]:
+    rows = ((_song(words).split(), lines) for words, lines in SONGS)
+    return ["\n".join(" ".join(words[i::lines]) for i in range(lines)) for words, lines in rows]
+
+
+def test_every_vector_is_the_plain_loops(folder: Path) -> None:
+    hub = transformers()
+    tokenizer, network = hub.AutoTokenizer.from_pretrained(folder), hub.AutoModel.from_pretrained(folder).eval()
+    for song, found in zip(_songs(), text.SentenceEncoder(folder, 32).encode_many(_songs()), strict=True):
+        whole, *halves = naive.text_vectors(network, tokenizer, song, 32)
+        assert isinstance(found, Encoded)
+        np.testing.assert_allclose(found.vector, whole, atol=1e-5)
+        assert len(halves) == (0 if found.segments is None else 2)
+        if found.segments is not None:
+            np.testing.assert_allclose(found.segments, halves, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [text.SentenceEncoder, text.FirstTokenEncoder])
+def test_texts_together_are_texts_alone_and_a_bad_one_costs_only_itself(folder: Path, kind) -> None:
+    encoder = kind(folder, 32)
+    alone = [encoder.encode(song) for song in _songs()]
+    together = encoder.encode_many([*_songs()[:2], "🎵", *_songs()[2:]])
+    assert isinstance(together.pop(2), EncoderError)
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_allclose(other.vector, one.vector, atol=1e-5)
+
+
+def test_windows_beyond_one_batch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = text.SentenceEncoder(folder, 32)
+    at_once = encoder.encode_many(_songs())
+    monkeypatch.setattr(_reader, "TOKENS", 40)
+    for one, other in zip(at_once, encoder.encode_many(_songs()), strict=True):
+        np.testing.assert_allclose(other.vector, one.vector, atol=1e-5)
+
+
+def test_without_onednn_the_numbers_are_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = text.SentenceEncoder(folder, 32).encode(_song(70))
+    monkeypatch.setattr(_linear, "_has_onednn", lambda: False)
+    np.testing.assert_allclose(text.SentenceEncoder(folder, 32).encode(_song(70)).vector, quick.vector, atol=1e-5)
+
+
+def test_another_kind_of_network_is_refused(tmp_path: Path) -> None:
+    folder = _small(tmp_path, "bert")
+    hub = transformers()
+    hub.AutoModel.from_config(
+        hub.DistilBertConfig(vocab_size=20, dim=32, n_layers=1, n_heads=2, hidden_dim=32)
+    ).save_pretrained(folder)
+    with pytest.raises(WeightsError, match="neither BERT nor MPNet"):
+        text.SentenceEncoder(folder, 32)
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -154,7 +210,7 @@ def test_hostile_text_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     encoder = text.SentenceEncoder(folder, 32)
     seen: list[int] = []
     network = encoder._network
-    monkeypatch.setattr(encoder, "_network", lambda **kw: seen.append(kw["input_ids"].numel()) or network(**kw))
+    monkeypatch.setattr(encoder, "_network", lambda rows: seen.append(sum(map(len, rows))) or network(rows))
     for hostile in ("love " * 400_000, "\u202elove\u0000 🎵 \ud800" * 100_000, "爱" * 1_000_000 + " love", "a" * 10**6):
         seen.clear()
         try:
@@ -198,6 +254,20 @@ def test_meaning_not_wording_decides(load, size) -> None:
         query = encoder.encode(words).vector
         cosines = {k: query @ v / np.linalg.norm(query) / np.linalg.norm(v) for k, v in vectors.items()}
         assert max(cosines, key=cosines.__getitem__) == name
+
+
+@pytest.mark.weights
+def test_real_lyrics_have_the_plain_loops_vectors(testdata: Path) -> None:
+    with (testdata / "deck/lyrics.csv").open(encoding="utf-8", newline="") as file:
+        lyrics = sorted((row["lyrics"] for row in csv.DictReader(file)), key=len)
+    songs = [lyrics[len(lyrics) // 3], next(song for song in lyrics if len(song) > 1900)]  # one window, and several
+    encoder = text.load_mpnet()
+    hub, folder = transformers(), weights.path("mpnet")
+    tokenizer, network = hub.AutoTokenizer.from_pretrained(folder), hub.AutoModel.from_pretrained(folder).eval()
+    for song, found in zip(songs, encoder.encode_many(songs), strict=True):
+        whole, *halves = naive.text_vectors(network, tokenizer, song, text.MPNET_TOKENS)
+        np.testing.assert_allclose(found.vector, whole, atol=1e-5)
+        np.testing.assert_allclose(found.segments, halves, atol=1e-5)
 
 
 @pytest.mark.weights

@@ -1,15 +1,20 @@
-"""Which words reach a text encoder, and what is said of those that do not."""
+"""Which words reach a text encoder, what is said of those that do not, and several clips at once."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from clipsim.encoders import PRESETS, Part, Preset
+from clipsim.encoders import PRESETS, Encoded, Part, Preset
+from clipsim.errors import ClipSimError, UnexpectedError
 from clipsim.intake import _instrumental
-from clipsim.model import Clip, Features, Label, Lyrics, Media
+from clipsim.model import MODALITIES, Clip, Features, Label, Lyrics, Media, Modality
 from clipsim.sources.lyrics import INSTRUMENTAL, UNHEARD
 from clipsim.workers import stages
 from tests.doubles.encoders import SmallText
+from tests.doubles.media import make_clip
 
 ENGLISH = "Come a little closer now, I need you here tonight\nWe can dance until the morning and forget about the time"
 KOREAN = "오늘 밤 나 혼자 강가를 걷네\n아무도 내 이름을 모르네\n불빛이 천천히 꺼져가"
@@ -67,3 +72,70 @@ def test_presets_say_what_they_read() -> None:
     reads = {name: [part.reads for part in preset.of("lyrics")] for name, preset in PRESETS.items()}
     assert reads["standard"] == reads["small"] == [("en",)]
     assert reads["paper"] == [()]  # as the deck did: every text
+
+
+# Several at once
+
+SIGHT_AND_SOUND = Preset(
+    "both",
+    (
+        Part("small", "video", 400, "tests.doubles.encoders:load_video"),
+        Part("tags", "audio", 953, "tests.doubles.encoders:load_tags"),
+        Part("words", "lyrics", 32, "tests.doubles.encoders:load_text"),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Media]:
+    """Three good ones, one that is no media, one that is silent and black, and one that is not there."""
+    folder = tmp_path_factory.mktemp("clips")
+    files = [make_clip(folder / f"{i}.mp4", seconds=3 + i) for i in range(3)]
+    (folder / "text.mp4").write_text("this is no film\n" * 1000)
+    dull = make_clip(folder / "dull.mp4", seconds=3, black=True, silent=True)
+    files += [folder / "text.mp4", dull, folder / "gone.mp4"]
+    words = [ENGLISH, ENGLISH[:60], KOREAN, "hello", "", ENGLISH]
+    return [
+        Media(Clip(f"clip-{i}", f"Clip {i}"), audio=file, video=file, lyrics=Lyrics(text))
+        for i, (file, text) in enumerate(zip(files, words, strict=True))
+    ]
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_several_clips_are_what_each_is_alone(modality: Modality, clips: list[Media]) -> None:
+    together = stages.encode_many(modality, clips, SIGHT_AND_SOUND, 60)
+    assert len(together) == len(clips)
+    assert any(isinstance(found, Features) and found.vectors for found in together)
+    for media, found in zip(clips, together, strict=True):
+        try:
+            alone = stages.encode(modality, media, SIGHT_AND_SOUND, 60)
+        except ClipSimError as error:
+            assert isinstance(found, type(error)) and found.message == error.message
+            continue
+        assert isinstance(found, Features)
+        assert found.notes == alone.notes and found.vectors.keys() == alone.vectors.keys()
+        for name, vector in alone.vectors.items():
+            np.testing.assert_allclose(found.vectors[name], vector, rtol=1e-4, atol=1e-5 * np.abs(vector).max())
+        assert [tag.label for tag in found.tags] == [tag.label for tag in alone.tags]
+        assert (found.fingerprint is None) == (alone.fingerprint is None)
+        assert found.fingerprint is None or np.array_equal(found.fingerprint, alone.fingerprint)
+
+
+def test_an_encoder_that_breaks_over_all_is_asked_for_each(clips: list[Media], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug that names no clip: the clips that are well without the one that sets it off are not lost."""
+
+    class Fragile:
+        def encode_many(self, texts: list[str]) -> list[Encoded | ClipSimError]:
+            if any("hate" in text for text in texts):
+                raise ZeroDivisionError
+            return [SmallText().encode(text) for text in texts]
+
+    monkeypatch.setattr(stages, "encoder", lambda part: Fragile())
+    medias = [replace(clips[0], lyrics=Lyrics(f"{ENGLISH} {word}")) for word in ("love", "hate", "hope")]
+    found = stages.encode_many("lyrics", medias, SIGHT_AND_SOUND, 60)
+    assert [type(one) for one in found] == [Features, UnexpectedError, Features]
+
+
+def test_no_clips_and_how_many_are_worth_it() -> None:
+    assert stages.encode_many("audio", [], SIGHT_AND_SOUND, 60) == []
+    assert all(stages.batch_size(modality) >= 1 for modality in MODALITIES)
