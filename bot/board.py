@@ -69,6 +69,14 @@ class Board:
                 self._timer = None
             self._touch()
 
+    async def stop(self) -> JSON:
+        """Write no more, but let what is being written be written. Returns where the reply is."""
+        sending, self._sending = self._sending, None
+        self.close()
+        if sending is not None:
+            await asyncio.wait({sending})
+        return self.record
+
     def close(self) -> None:
         """Write no more."""
         self._gone = True

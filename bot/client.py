@@ -112,6 +112,10 @@ class Bot(discord.Client):
         """Added to a guild, perhaps again."""
         await self.departures.joined(guild.id)
 
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        """Within reach again, or for the first time since the connection."""
+        await self.departures.joined(guild.id)
+
     async def on_guild_remove(self, guild: discord.Guild) -> None:
         """Removed from a guild (an outage is another event)."""
         await self.departures.removed(guild.id)

@@ -30,6 +30,7 @@ class Departures:
         self._bot = bot
         self._sim = bot.sim
         self._after = timedelta(days=days)
+        self._gone: set[int] = set()  # that this process knows of, so that the library is asked for no other
 
     async def connected(self) -> None:
         """All guilds of the bot are known: those that it was removed from meanwhile are gone from now on.
@@ -40,8 +41,9 @@ class Departures:
         before = (await self._sim.preferences()).get(ITSELF, {}).get("application")
         if before != self._bot.application_id:
             await self._sim.set_preferences(ITSELF, {"application": self._bot.application_id})
-        for community in here & (await self._sim.gone_communities()).keys():
-            await self.joined(int(community))
+        self._gone |= {int(community) for community in await self._sim.gone_communities()}
+        for guild in self._bot.guilds:
+            await self.joined(guild.id)
         if before == self._bot.application_id:
             for community in await self._sim.known_communities():
                 if community.isdecimal() and community not in here:
@@ -49,13 +51,15 @@ class Departures:
 
     async def removed(self, guild: int) -> None:
         """The bot was removed from a guild."""
+        self._gone.add(guild)
         await self._sim.leave(str(guild))
         log.info("guild=%d is gone; what is kept of it is forgotten in %s", guild, self._after)
 
     async def joined(self, guild: int) -> None:
         """The bot is in a guild (again)."""
-        if await self._sim.come_back(str(guild)):
+        if guild in self._gone and await self._sim.come_back(str(guild)):
             log.info("guild=%d is back", guild)
+        self._gone.discard(guild)
 
     async def forget(self) -> None:
         """Forget those that have been gone for long enough."""

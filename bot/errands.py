@@ -131,8 +131,10 @@ class Errands:
                 self._turns.submit(community, work)
 
     async def _run(self, board: Board, place: int, job: Any, wish: Wish, parts: int, left: int) -> None:
-        if self._waiting.pop(job.id, None) is None:
-            return  # it was withdrawn
+        waiting = self._waiting.get(job.id)
+        if waiting is None or waiting[:2] != (board, place):
+            return  # it was withdrawn; its number may be another's by now
+        del self._waiting[job.id]
         loop = asyncio.get_running_loop()
         texts = for_locale(wish.language)
 
@@ -212,11 +214,9 @@ class Errands:
         log.info("job=%s withdrawn", job.id)
         return True
 
-    def abandon(self, post: int) -> None:
-        """The message with this id is gone: write its replies no more."""
-        for board in list(self._boards):
-            if board.post == post:
-                board.close()
+    async def abandon(self, post: int) -> list[JSON]:
+        """The message with this id is gone: write its replies no more. Returns where they are."""
+        return [await board.stop() for board in list(self._boards) if board.post == post]
 
     async def close(self) -> None:
         """Stop; what is not done stays in the library's jobs."""

@@ -6,11 +6,13 @@ deletion of the message, leave what was not begun. (What is being fetched alread
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import discord
 
@@ -38,16 +40,35 @@ class Posts:
         self._bot = bot
         self._answered: OrderedDict[int, set[str]] = OrderedDict()  # message id -> ids of the clips
         self._began = discord.utils.utcnow()
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # what happens to one message
 
     async def posted(self, message: discord.Message) -> None:
         """Answer the links of a new message."""
         if self._concerns(message):
-            await self._answer(message, links.find(message.content, self._bot.hosts))
+            async with self._turn(message.id):
+                await self._answer(message, links.find(message.content, self._bot.hosts))
 
     async def edited(self, message: discord.Message) -> None:
         """Answer the links that an edit added, and leave those that it took away."""
-        if not self._concerns(message, edited=True):
-            return
+        if self._concerns(message, edited=True):
+            async with self._turn(message.id):
+                await self._follow(message)
+
+    async def deleted(self, message_id: int) -> None:
+        """Leave what was not begun, and take the reply away."""
+        async with self._turn(message_id):
+            jobs = await self._jobs(message_id)
+            self._answered.pop(message_id, None)
+            for job in jobs:
+                await self._bot.errands.withdraw(job)
+            if jobs:
+                await self._take_back(message_id, jobs)
+
+    def _turn(self, message_id: int) -> asyncio.Lock:
+        """What happens to a message waits for what happened to it before."""
+        return self._turns.setdefault(message_id, asyncio.Lock())
+
+    async def _follow(self, message: discord.Message) -> None:
         found = links.find(message.content, self._bot.hosts)
         jobs = await self._jobs(message.id)
         there = {source.id for source in found}
@@ -58,16 +79,6 @@ class Posts:
         new = [source for source in found if source.id not in known]
         if new and discord.utils.utcnow() - message.created_at < LATE:
             await self._answer(message, new)
-
-    async def deleted(self, message_id: int) -> None:
-        """Leave what was not begun, and take the reply away."""
-        jobs = await self._jobs(message_id)
-        self._answered.pop(message_id, None)
-        if jobs:
-            self._bot.errands.abandon(message_id)
-            for job in jobs:
-                await self._bot.errands.withdraw(job)
-            await self._take_back(jobs)
 
     def _concerns(self, message: discord.Message, *, edited: bool = False) -> bool:
         """Whether a message may be answered at all."""
@@ -136,13 +147,12 @@ class Posts:
         """Links that a message no longer has; where nothing else is answered, the reply goes too."""
         left = [await self._bot.errands.withdraw(job) for job in gone]
         if all(left) and not kept:
-            self._bot.errands.abandon(message_id)
-            await self._take_back(gone)
+            await self._take_back(message_id, gone)
 
-    async def _take_back(self, jobs: Sequence[Any]) -> None:
-        """Delete the replies that these jobs were answered in."""
-        replies = {(job.reply["channel"], job.reply["message"]) for job in jobs if (job.reply or {}).get("message")}
-        for channel, message in replies:
+    async def _take_back(self, message_id: int, jobs: Sequence[Any]) -> None:
+        """Delete the replies to a message: those that this process writes, and those that its jobs name."""
+        rows = [*(await self._bot.errands.abandon(message_id)), *(job.reply or {} for job in jobs)]
+        for channel, message in {(row["channel"], row["message"]) for row in rows if row.get("message")}:
             try:
                 await self._bot.get_partial_messageable(channel).get_partial_message(message).delete()
             except (discord.HTTPException, OSError) as error:

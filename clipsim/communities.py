@@ -219,14 +219,17 @@ class Communities:
 
 
 def _leave(connection: sa.Connection, ids: Iterable[str], communities: list[str]) -> set[str]:
-    """Take clips out of communities, with the votes on them there; returns those that nobody has any more, deleted."""
+    """Take clips out of communities, with all that is kept of them there (votes, what was played).
+
+    Returns those that nobody has any more: they are deleted.
+    """
     gone: set[str] = set()
-    votes = tables.votes.c
     for part in chunks(ids):
-        mine = _MEMBERS.community.in_(communities) & _MEMBERS.clip_id.in_(part)
-        connection.execute(tables.memberships.delete().where(mine))
-        on_them = votes.query_id.in_(part) | votes.result_id.in_(part)
-        connection.execute(tables.votes.delete().where(votes.community.in_(communities), on_them))
+        for table in tables.metadata.sorted_tables:
+            of_clips = [key.parent for key in table.foreign_keys if key.column is tables.clips.c.id]
+            if of_clips and "community" in table.c:
+                about = sa.or_(*(column.in_(part) for column in of_clips))
+                connection.execute(table.delete().where(table.c.community.in_(communities), about))
         left = sa.select(_MEMBERS.clip_id).where(_MEMBERS.clip_id.in_(part), _MEMBERS.community != SHARED)
         lonely = sa.select(tables.clips.c.id).where(
             tables.clips.c.id.in_(part), ~tables.clips.c.kept, tables.clips.c.id.not_in(left)

@@ -348,7 +348,7 @@ class ClipSim:
         """
         found = [await self._clip(clip, community) for clip in clips]
         return await self._thread(
-            self._engine.query_many, found, k, by, method, community, weights=weights, diversity=diversity
+            self._engine.query_many, found, k, by, method, self._view(community), weights=weights, diversity=diversity
         )
 
     async def embedding(self, clip: str | Clip) -> Vector:
@@ -540,7 +540,7 @@ class ClipSim:
         return await self._thread(self._about_pairs, overview.most_alike, self._view(community))
 
     async def contributors(self, *, community: str = HOME, limit: int = 10) -> list[Contributor]:
-        """Who added most of the community's own clips, most first (not of those that others share with it)."""
+        """Who added most of the community's own clips, most first."""
         return await self._thread(overview.contributors, self._library, community, limit)
 
     # Saying what one thinks of an answer

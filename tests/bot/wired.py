@@ -24,9 +24,11 @@ async def wired(double: FakeDiscord, sim: SimDouble, **given: Any) -> AsyncItera
         patch.setattr(discord.http.Route, "BASE", f"{double.url}/api/v10")
         patch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(double.gateway_url))
         async with Bot(sim, settings.load(**given)) as bot:  # type: ignore[arg-type]
+            bot._connection.guild_ready_timeout = 0.05  # seconds that discord.py waits for further guilds
             task = asyncio.create_task(bot.start(double.token))
-            await double.connected()
             try:
+                await double.connected()
+                await bot.wait_until_ready()
                 yield bot
             finally:
                 await bot.close()

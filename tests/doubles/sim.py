@@ -100,7 +100,7 @@ class SimDouble:
             raise trouble
         made = next((c for c in self.shelf(job.community) if c.url == job.source), None)
         if made is None:
-            made = clip(900 + len(self.jobs), url=job.source)
+            made = replace(clip(900 + len(self.jobs), url=job.source), id=job.source[-11:])
             self.shelf(job.community).insert(0, made)
             self.posts[job.community, made.id] = Post(job.requester, datetime.now(UTC))
         job.state = "done"
@@ -202,7 +202,7 @@ class SimDouble:
     async def find(self, text: str, *, community: str = HOME) -> Clip:
         self._called("find", text, community)
         for each in self.shelf(community):
-            if text in (each.id, each.title):
+            if text in (each.id, each.title, each.url):
                 return each
         raise UnknownClip
 

@@ -23,6 +23,8 @@ _numbers = itertools.count()
 class Permission(IntFlag):
     """The permissions that the double enforces."""
 
+    MANAGE_GUILD = 1 << 5
+    ADD_REACTIONS = 1 << 6
     VIEW_CHANNEL = 1 << 10
     SEND_MESSAGES = 1 << 11
     MANAGE_MESSAGES = 1 << 13
@@ -30,6 +32,7 @@ class Permission(IntFlag):
     ATTACH_FILES = 1 << 15
     READ_MESSAGE_HISTORY = 1 << 16
     USE_APPLICATION_COMMANDS = 1 << 31
+    CREATE_PUBLIC_THREADS = 1 << 35
     SEND_MESSAGES_IN_THREADS = 1 << 38
 
 
@@ -46,6 +49,9 @@ def now() -> str:
     return datetime.now(UTC).isoformat()
 
 
+MANAGERS = snowflake()  # the role of those who may manage the guild
+
+
 @dataclass(eq=False)
 class User:
     """Somebody, or the bot."""
@@ -53,6 +59,8 @@ class User:
     name: str
     bot: bool = False
     locale: str = "en-US"
+    manager: bool = False  # of the guild: has the role that may
+    closed: bool = False  # takes no direct messages
     id: int = field(default_factory=snowflake)
 
     def json(self) -> JSON:
@@ -70,14 +78,14 @@ class User:
         """The user as a member of a guild (without the user itself)."""
         return {
             "nick": None,
-            "roles": [str(role) for role in roles or []],
+            "roles": [str(role) for role in roles or ([MANAGERS] if self.manager else [])],
             "joined_at": "2020-01-01T00:00:00+00:00",
             "premium_since": None,
             "deaf": False,
             "mute": False,
             "flags": 0,
             "avatar": None,
-            "permissions": str(int(ALL)),
+            "permissions": str(int(ALL if self.manager else ALL & ~Permission.MANAGE_GUILD)),
         }
 
 
@@ -90,6 +98,7 @@ class Channel:
     id: int = field(default_factory=snowflake)
     denied: int = 0
     user: User | None = None
+    parent: int | None = None  # of a thread
 
     @property
     def allowed(self) -> Permission:
@@ -99,6 +108,26 @@ class Channel:
         if self.guild is None:
             recipients = [self.user.json()] if self.user else []
             return {"id": str(self.id), "type": 1, "recipients": recipients, "last_message_id": None, "flags": 0}
+        if self.parent is not None:
+            return {
+                "id": str(self.id),
+                "type": 11,
+                "guild_id": str(self.guild),
+                "parent_id": str(self.parent),
+                "owner_id": str(bot.id),
+                "name": self.name,
+                "message_count": 0,
+                "member_count": 1,
+                "rate_limit_per_user": 0,
+                "last_message_id": None,
+                "flags": 0,
+                "thread_metadata": {
+                    "archived": False,
+                    "auto_archive_duration": 1440,
+                    "archive_timestamp": now(),
+                    "locked": False,
+                },
+            }
         denied = [{"id": str(bot.id), "type": 1, "allow": "0", "deny": str(self.denied)}] if self.denied else []
         return {
             "id": str(self.id),
@@ -142,6 +171,7 @@ class Message:
     edited: str | None = None
     created: str = field(default_factory=now)
     history: list[Edit] = field(default_factory=list)
+    reactions: list[str] = field(default_factory=list)  # the bot's own
 
     def apply(self, payload: JSON, files: list[str]) -> None:
         """Take over what a request says, and note it in the history."""
@@ -207,7 +237,7 @@ class Interaction:
     """One use of a command, and what the bot made of it."""
 
     application: int
-    kind: int  # 2 command, 3 component, 4 autocomplete
+    kind: int  # 2 command, 3 component, 4 autocomplete, 5 modal
     channel: Channel
     user: User
     data: JSON
@@ -221,6 +251,8 @@ class Interaction:
     choices: list[JSON] | None = None
     expired: bool = False
     done: asyncio.Event = field(default_factory=asyncio.Event)  # acknowledged
+    source: Message | None = None  # whose component was used
+    modal: JSON | None = None  # that it was answered with
 
     @property
     def messages(self) -> list[Message]:
@@ -244,6 +276,8 @@ class Interaction:
             "app_permissions": str(int(self.channel.allowed)),
             "context": 0 if self.channel.guild else 1,
         }
+        if self.source is not None:
+            body["message"] = self.source.json()
         if self.channel.guild is None:
             return body | {"user": self.user.json()}
         guild = {"id": str(self.channel.guild), "locale": "en-US", "features": []}

@@ -121,6 +121,8 @@ async def typing(call: Call) -> Answer:
 @route("POST", "/channels/{channel}/messages")
 async def send(call: Call) -> Answer:
     channel = _channel(call, *_needed(call))
+    if channel.user is not None and channel.user.closed:
+        raise Refusal(403, 50007, "Cannot send messages to this user")
     rules.message(call.payload, len(call.files))
     reference = (call.payload.get("message_reference") or {}).get("message_id")
     if reference is not None:
@@ -167,6 +169,44 @@ async def delete(call: Call) -> Answer:
     return 204, None
 
 
+@route("PUT", "/channels/{channel}/messages/{message}/reactions/{emoji}/@me")
+async def react(call: Call) -> Answer:
+    channel = _channel(call, Permission.READ_MESSAGE_HISTORY)
+    message = _message(call, channel)
+    if call.path["emoji"] not in message.reactions:
+        _need(channel, Permission.ADD_REACTIONS)
+        message.reactions.append(call.path["emoji"])
+    await call.discord.changed()
+    return 204, None
+
+
+@route("DELETE", "/channels/{channel}/messages/{message}/reactions/{emoji}/{user}")
+async def take_reaction_back(call: Call) -> Answer:
+    message = _message(call, _channel(call, Permission.READ_MESSAGE_HISTORY))
+    if call.path["user"] not in ("@me", str(call.discord.bot.id)):
+        raise Refusal(*rules.MISSING_PERMISSIONS)
+    if call.path["emoji"] not in message.reactions:
+        raise rules.unknown("Emoji", 10014)
+    message.reactions.remove(call.path["emoji"])
+    await call.discord.changed()
+    return 204, None
+
+
+@route("POST", "/channels/{channel}/messages/{message}/threads")
+async def start_thread(call: Call) -> Answer:
+    channel = _channel(call, Permission.CREATE_PUBLIC_THREADS)
+    message = _message(call, channel)
+    rules.thread(call.payload)
+    if channel.guild is None or channel.parent is not None:
+        raise Refusal(400, 50024, "Cannot execute action on this channel type")
+    if message.id in call.discord.channels:
+        raise Refusal(400, 160004, "A thread has already been created for this message")
+    thread = Channel(call.payload["name"], channel.guild, id=message.id, parent=channel.id)
+    call.discord.channels[thread.id] = thread
+    await call.discord.dispatch("THREAD_CREATE", thread.json(call.discord.bot) | {"newly_created": True})
+    return 201, thread.json(call.discord.bot)
+
+
 # interactions: no token but their own
 
 
@@ -181,7 +221,8 @@ async def respond(call: Call) -> Answer:
         call.discord.failures.append(f"an interaction was not acknowledged within {ACK_WITHIN} s")
         raise rules.unknown("interaction", 10062)
     kind, data = call.payload["type"], call.payload.get("data") or {}
-    if (interaction.kind == 4) != (kind == CHOICES):
+    component = kind in (DEFERRED_UPDATE, UPDATE) and interaction.kind not in (3, 5)
+    if (interaction.kind == 4) != (kind == CHOICES) or component or (kind == MODAL and interaction.kind == 5):
         raise Refusal(
             400,
             50035,
@@ -190,6 +231,15 @@ async def respond(call: Call) -> Answer:
         )
     if kind == MESSAGE:
         rules.message(data, len(call.files))
+    if kind == UPDATE:
+        rules.message(data, len(call.files), editing=True)
+    if kind == MODAL:
+        rules.modal(data)
+        interaction.modal = data
+    if kind in (UPDATE, DEFERRED_UPDATE):
+        interaction.original = interaction.source
+    if kind == UPDATE and interaction.source is not None:
+        await _write(call, interaction.source, data)
     if kind == CHOICES:
         form = rules.Form()
         rules.choices(form, "data.choices", data.get("choices", []))
@@ -274,7 +324,10 @@ def _need(channel: Channel, *needed: Permission) -> None:
 
 
 def _needed(call: Call) -> list[Permission]:
-    needed = [Permission.VIEW_CHANNEL, Permission.SEND_MESSAGES]
+    channel = call.discord.channels.get(int(call.path["channel"]))
+    thread = channel is not None and channel.parent is not None
+    writing = Permission.SEND_MESSAGES_IN_THREADS if thread else Permission.SEND_MESSAGES
+    needed = [Permission.VIEW_CHANNEL, writing]
     needed += [Permission.EMBED_LINKS] if call.payload.get("embeds") else []
     return needed + ([Permission.ATTACH_FILES] if call.files else [])
 

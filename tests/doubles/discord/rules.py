@@ -16,6 +16,7 @@ EMBEDS, EMBED_TOTAL, FIELDS = 10, 6000, 25
 EMBED_TEXT = {"title": 256, "description": 4096}
 ROWS, BUTTONS, OPTIONS, LABEL, CUSTOM_ID = 5, 5, 25, 80, 100
 CHOICES, CHOICE = 25, 100
+STRING_SELECT, SELECTS = 3, (3, 5, 6, 7, 8)  # strings, users, roles, users and roles, channels
 COMMAND_NAME = re.compile(r"[-_'\w]{1,32}")
 CHAT_INPUT, MESSAGE_MENU = 1, 3
 
@@ -144,6 +145,10 @@ def _components(form: Form, rows: Any) -> None:
     for place, row in enumerate(form.many("components", rows, ROWS)):
         for column, part in enumerate(form.many(f"components.{place}.components", row.get("components"), BUTTONS)):
             path = f"components.{place}.components.{column}"
+            if part["type"] in SELECTS:
+                if len(row["components"]) > 1:
+                    form.wrong(f"components.{place}", "COMPONENT_LAYOUT_WIDTH_EXCEEDED", "a select fills its row")
+                _select(form, path, part)
             form.text(f"{path}.label", part.get("label"), LABEL)
             form.text(f"{path}.custom_id", part.get("custom_id"), CUSTOM_ID)
             form.many(f"{path}.options", part.get("options"), OPTIONS)
@@ -152,6 +157,55 @@ def _components(form: Form, rows: Any) -> None:
                     f"{path}.custom_id", "COMPONENT_CUSTOM_ID_DUPLICATED", "Component custom id cannot be duplicated"
                 )
             seen.add(part.get("custom_id") or path)
+
+
+def modal(payload: JSON) -> None:
+    """Refuse a modal that Discord refuses."""
+    form = Form()
+    form.text("data.title", payload.get("title"), 45, required=True)
+    form.text("data.custom_id", payload.get("custom_id"), CUSTOM_ID, required=True)
+    rows = form.many("data.components", payload.get("components"), ROWS)
+    if not rows:
+        form.wrong("data.components", "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 5 in length.")
+    for place, row in enumerate(rows):
+        for column, part in enumerate(form.many(f"data.components.{place}.components", row.get("components"), 1)):
+            path = f"data.components.{place}.components.{column}"
+            form.text(f"{path}.label", part.get("label"), 45, required=True)
+            form.text(f"{path}.custom_id", part.get("custom_id"), CUSTOM_ID, required=True)
+            form.text(f"{path}.value", part.get("value"), part.get("max_length") or 4000)
+            form.text(f"{path}.placeholder", part.get("placeholder"), 100)
+    form.close()
+
+
+def thread(payload: JSON) -> None:
+    """Refuse a thread that Discord refuses."""
+    form = Form()
+    form.text("name", payload.get("name"), 100, required=True)
+    form.close()
+
+
+def _select(form: Form, path: str, part: JSON) -> None:
+    """A select menu: of strings (with options), or of what Discord knows itself."""
+    least, most = part.get("min_values", 1), part.get("max_values", 1)
+    form.text(f"{path}.custom_id", part.get("custom_id"), CUSTOM_ID, required=True)
+    form.text(f"{path}.placeholder", part.get("placeholder"), 150)
+    if not 0 <= least <= most <= OPTIONS or most < 1:
+        form.wrong(f"{path}.max_values", "NUMBER_TYPE_MAX", f"between {least} and {most} values cannot be picked")
+    if part["type"] != STRING_SELECT:
+        chosen = form.many(f"{path}.default_values", part.get("default_values"), most)
+        if chosen and not least <= len(chosen) <= most:
+            form.wrong(f"{path}.default_values", "BASE_TYPE_BAD_LENGTH", "as many as may be picked")
+        return
+    options = form.many(f"{path}.options", part.get("options"), OPTIONS)
+    if not options:
+        form.wrong(f"{path}.options", "BASE_TYPE_REQUIRED", "This field is required")
+    if sum(bool(option.get("default")) for option in options) > most:
+        form.wrong(f"{path}.options", "SELECT_COMPONENT_TOO_MANY_DEFAULT_VALUES", "too many defaults")
+    if len({option.get("value") for option in options}) < len(options):
+        form.wrong(f"{path}.options", "SELECT_COMPONENT_OPTION_VALUE_DUPLICATED", "The specified value is already used")
+    for number, option in enumerate(options):
+        for name, limit in (("label", 100), ("value", 100), ("description", 100)):
+            form.text(f"{path}.options.{number}.{name}", option.get(name), limit, required=name != "description")
 
 
 def _mentions(form: Form, allowed: Any) -> None:

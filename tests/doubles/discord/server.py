@@ -23,14 +23,17 @@ from tests.doubles.discord.objects import (
     ALL,
     INTENT_MESSAGE_CONTENT,
     LOADING,
+    MANAGERS,
     PRIVILEGED,
     Channel,
     Interaction,
     Message,
+    Permission,
     User,
+    now,
     snowflake,
 )
-from tests.doubles.discord.rules import JSON, MESSAGE_MENU, Refusal
+from tests.doubles.discord.rules import JSON, MESSAGE_MENU, SELECTS, STRING_SELECT, Refusal
 
 SITE = Path(__file__).parent / "site"
 STRING, INTEGER = 3, 4  # types of options
@@ -38,6 +41,7 @@ BUCKETS = {  # requests, seconds: per channel or webhook
     "POST /channels/{channel}/messages": (5, 5.0),
     "PATCH /channels/{channel}/messages/{message}": (5, 5.0),
     "PATCH /webhooks/{application}/{token}/messages/{message}": (5, 2.0),
+    "PUT /channels/{channel}/messages/{message}/reactions/{emoji}/@me": (4, 1.0),
 }
 
 
@@ -82,6 +86,7 @@ class FakeDiscord:
         self.token = f"{secrets.token_urlsafe(18)}.{secrets.token_urlsafe(4)}.{secrets.token_urlsafe(27)}"
         self.bot = User("clipsim", bot=True)
         self.guild = snowflake()
+        self.member = True  # the bot is in the guild
         self.role = self.guild  # @everyone has the guild's own id
         self.users: dict[str, User] = {}
         self.channels: dict[int, Channel] = {}
@@ -164,7 +169,7 @@ class FakeDiscord:
         return {
             "v": 10,
             "user": self.bot.json() | {"verified": True, "email": None, "flags": 0, "mfa_enabled": True},
-            "guilds": [{"id": str(self.guild), "unavailable": True}],
+            "guilds": [{"id": str(self.guild), "unavailable": True}] if self.member else [],
             "session_id": session.id,
             "resume_gateway_url": self.gateway_url,
             "application": {"id": str(self.bot.id), "flags": 0},
@@ -172,20 +177,10 @@ class FakeDiscord:
         }
 
     def guilds(self) -> list[JSON]:
-        everyone = {
-            "id": str(self.role),
-            "name": "@everyone",
-            "color": 0,
-            "colors": {"primary_color": 0},
-            "hoist": False,
-            "icon": None,
-            "unicode_emoji": None,
-            "position": 0,
-            "permissions": str(int(ALL)),
-            "managed": False,
-            "mentionable": False,
-            "flags": 0,
-        }
+        everyone = _role(self.role, "@everyone", ALL & ~Permission.MANAGE_GUILD)
+        managers = _role(MANAGERS, "managers", Permission.MANAGE_GUILD)
+        if not self.member:
+            return []
         return [
             {
                 "id": str(self.guild),
@@ -195,10 +190,14 @@ class FakeDiscord:
                 "member_count": 2,
                 "large": False,
                 "joined_at": "2020-01-01T00:00:00+00:00",
-                "roles": [everyone],
+                "roles": [everyone, managers],
                 "members": [self.bot.member() | {"user": self.bot.json()}],
-                "channels": [channel.json(self.bot) for channel in self.channels.values() if channel.guild],
-                "threads": [],
+                "channels": [
+                    channel.json(self.bot)
+                    for channel in self.channels.values()
+                    if channel.guild and channel.parent is None
+                ],
+                "threads": [channel.json(self.bot) for channel in self.channels.values() if channel.parent],
                 "features": [],
                 "preferred_locale": self.locale,
             }
@@ -217,6 +216,80 @@ class FakeDiscord:
         self.add(message)
         await self.dispatch("MESSAGE_CREATE", self.message_event(message))
         return message
+
+    async def rewrite(self, message: Message, content: str) -> None:
+        """Its author edits a message."""
+        message.content, message.edited = content, now()
+        await self.dispatch("MESSAGE_UPDATE", self.message_event(message))
+
+    async def unfurl(self, message: Message, **embed: Any) -> None:
+        """Discord adds the preview of a link to a message: an update, but nobody edited it."""
+        message.embeds = [{"type": "video", **embed}]
+        await self.dispatch("MESSAGE_UPDATE", self.message_event(message))
+
+    async def remove(self, *messages: Message) -> None:
+        """Somebody deletes messages: one, or many at once."""
+        if len(messages) == 1:
+            await self.delete(messages[0])
+            return
+        for message in messages:
+            message.deleted = True
+        channel = messages[0].channel
+        ids = {"ids": [str(message.id) for message in messages], "channel_id": str(channel.id)}
+        await self.dispatch("MESSAGE_DELETE_BULK", ids | {"guild_id": str(channel.guild)})
+
+    async def leave(self, *, outage: bool = False) -> None:
+        """The guild removes the bot; or is out of reach for a while."""
+        self.member = outage
+        await self.dispatch("GUILD_DELETE", {"id": str(self.guild)} | ({"unavailable": True} if outage else {}))
+
+    async def join(self) -> None:
+        """The guild adds the bot (again), or is within reach again after an outage."""
+        new, self.member = not self.member, True
+        for guild in self.guilds():
+            if new:
+                del guild["unavailable"]  # that is how a client tells the two
+            await self.dispatch("GUILD_CREATE", guild)
+
+    async def press(self, message: Message, custom_id: str, *, author: str = "ann", wait: bool = True) -> Interaction:
+        """Somebody presses a button of a message."""
+        return await self._component(message, custom_id, (2,), {}, author, wait)
+
+    async def pick(self, message: Message, custom_id: str, *values: str, author: str = "ann") -> Interaction:
+        """Somebody picks from a select of a message: a string select's values, or ids of what else it offers."""
+        part = self._part(message, custom_id, SELECTS)
+        if not part.get("min_values", 1) <= len(values) <= part.get("max_values", 1):
+            raise ValueError(f"{custom_id} takes another number of values")
+        if part["type"] == STRING_SELECT and not set(values) <= {option["value"] for option in part["options"]}:
+            raise ValueError(f"{custom_id} has no such option")
+        return await self._component(message, custom_id, SELECTS, {"values": list(values)}, author, True)
+
+    def _part(self, message: Message, custom_id: str, kinds: tuple[int, ...]) -> JSON:
+        for row in message.components:
+            for part in row["components"]:
+                if part.get("custom_id") == custom_id and part["type"] in kinds and not part.get("disabled"):
+                    return dict(part)
+        raise ValueError(f"the message has no {custom_id}: {message.components}")
+
+    async def _component(
+        self, message: Message, custom_id: str, kinds: tuple[int, ...], data: JSON, author: str, wait: bool
+    ) -> Interaction:
+        part = self._part(message, custom_id, kinds)
+        data = {"custom_id": custom_id, "component_type": part["type"]} | data
+        if part["type"] in SELECTS and part["type"] != STRING_SELECT:
+            data["resolved"] = {}
+        return await self._send(
+            Interaction(
+                self.bot.id,
+                3,
+                message.channel,
+                self.user(author),
+                data,
+                token=secrets.token_urlsafe(40),
+                source=message,
+            ),
+            wait=wait,
+        )
 
     async def slash(
         self, name: str, /, *, channel: str = "general", author: str = "ann", wait: bool = True, **options: Any
@@ -390,9 +463,15 @@ class FakeDiscord:
         self, kind: int, command: JSON, channel: str, author: str, data: JSON, *, wait: bool = True
     ) -> Interaction:
         data = {"id": command["id"], "name": command["name"], "type": command["type"]} | data
-        interaction = Interaction(
-            self.bot.id, kind, self.channel(channel), self.user(author), data, token=secrets.token_urlsafe(40)
+        where = self.dm(self.user(author)) if channel.startswith("@") else self.channel(channel)
+        needed = command.get("default_member_permissions")
+        if needed and kind == 2 and not self.user(author).manager:
+            raise ValueError(f"Discord does not offer /{command['name']} to {author}")
+        return await self._send(
+            Interaction(self.bot.id, kind, where, self.user(author), data, token=secrets.token_urlsafe(40)), wait=wait
         )
+
+    async def _send(self, interaction: Interaction, *, wait: bool) -> Interaction:
         self.interactions[interaction.id] = interaction
         await self.dispatch("INTERACTION_CREATE", interaction.json(self.bot))
         if wait:
@@ -486,6 +565,23 @@ class FakeDiscord:
     async def _nothing(self, request: web.Request) -> web.Response:
         self.failures.append(f"the double has no {request.method} {request.path}")
         return web.json_response({"message": "404: Not Found", "code": 0}, status=404)
+
+
+def _role(number: int, name: str, permissions: int) -> JSON:
+    return {
+        "id": str(number),
+        "name": name,
+        "color": 0,
+        "colors": {"primary_color": 0},
+        "hoist": False,
+        "icon": None,
+        "unicode_emoji": None,
+        "position": 0,
+        "permissions": str(int(permissions)),
+        "managed": False,
+        "mentionable": False,
+        "flags": 0,
+    }
 
 
 async def _read(request: web.Request) -> tuple[Any, list[str]]:
