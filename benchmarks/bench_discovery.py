@@ -25,7 +25,7 @@ from clipsim.encoders import MPNET
 from clipsim.fingerprint import SAME, similarity
 from clipsim.library import Library
 from clipsim.model import HOME, Clip, Features, Lyrics
-from clipsim.search import CUT_OFF, RRF, WEIGHTS, Index, Ranks, Searcher, fuse, likeness, rankings
+from clipsim.search import CUT_OFF, RRF, WEIGHTS, Index, Ranks, Searcher, fuse, likeness, rankings, weights
 from clipsim.settings import load
 from clipsim.similarity import pairwise as similarities
 from clipsim.sources.lyrics import MIN_WORDS, word_count
@@ -346,10 +346,10 @@ def search(heard: Songs, read: Words) -> None:
         ids = sorted(row.id for row in index.rows)
         kinds: dict[str, list[tuple[str, str]]] = {}
         clips = library.get_many(ids)
-        counted: dict[str, int] = {}
+        titles: dict[str, int] = {}
         for clip in clips.values():
-            counted[clip.title.casefold()] = counted.get(clip.title.casefold(), 0) + 1
-        drawn = [i for i in generator.sample(ids, len(ids)) if counted[clips[i].title.casefold()] == 1][:QUESTIONS]
+            titles[clip.title.casefold()] = titles.get(clip.title.casefold(), 0) + 1
+        drawn = [i for i in generator.sample(ids, len(ids)) if titles[clips[i].title.casefold()] == 1][:QUESTIONS]
         for slips in (0, 1, 3):
             kinds[f"title, {slips} slips"] = [(misspelt(clips[i].title, generator, slips), i) for i in drawn]
         lines = [(i, [line for line in t.splitlines() if len(line.split()) >= 5]) for i, t in sorted(wanted.items())]
@@ -366,15 +366,17 @@ def search(heard: Songs, read: Words) -> None:
         for kind, questions in kinds.items():
             for question, target in questions:
                 repeats = max(1, -(-MIN_WORDS // max(1, word_count(question))))
-                said, tagged = index.lyrics.ask(question), index.tags.ask(question)
+                given = likeness(question, index.names), index.lyrics.ask(question), index.tags.ask(question)
+                counted = weights(given[2])
                 vector = encoder.encode("\n".join([question] * repeats)).vector
                 right = [where[target]] if target in where else alike(index, target)
-                found[kind].append(Asked(rankings(question, index, said, tagged, vector), tagged.covered, right))
+                found[kind].append(Asked(rankings(index, *given, vector), counted, right))
                 if not kind.startswith("title"):
                     vector = encoder.encode(question).vector
-                    once[kind].append(Asked(rankings(question, index, said, tagged, vector), tagged.covered, right))
-        same = dict.fromkeys(WEIGHTS, 1.0)
+                    once[kind].append(Asked(rankings(index, *given, vector), counted, right))
+        same = dict.fromkeys(("name", "tags", "lyrics", "meaning"), 1.0)
         unheard = {name: weight for name, weight in WEIGHTS.items() if name != "meaning"}
+        inexact = {name: weight for name, weight in WEIGHTS.items() if name != "exact"}
         settings: dict[str, tuple[Mapping[str, float], float, bool]] = {
             "names alone": ({"name": 1.0}, RRF, False),
             "tags alone": ({"tags": 1.0}, RRF, False),
@@ -384,8 +386,9 @@ def search(heard: Songs, read: Words) -> None:
             "all alike, constant 60": (same, 60.0, False),
             f"all alike, constant {RRF}": (same, RRF, False),
             f"weighed, constant {RRF}": (WEIGHTS, RRF, False),
-            "weighed, tags by what they cover, constant 60": (WEIGHTS, 60.0, True),
-            f"weighed, tags by what they cover, constant {RRF} (shipped)": (WEIGHTS, RRF, True),
+            "weighed by the question, no exact names": (inexact, RRF, True),
+            "weighed by the question, constant 60": (WEIGHTS, 60.0, True),
+            f"weighed by the question, constant {RRF} (shipped)": (WEIGHTS, RRF, True),
             "the same without meaning": (unheard, RRF, True),
         }
         print(f"\nSearch: {len(ids)} clips, {QUESTIONS} questions of each kind: first in %, mean reciprocal rank")
@@ -409,15 +412,15 @@ def search(heard: Songs, read: Words) -> None:
 
 @dataclass(frozen=True)
 class Asked:
-    """What each way found for a question, how much of it one clip's tags cover, and the rows that are right."""
+    """What each way found for a question, what it counts for by the question, and the rows that are right."""
 
     found: Mapping[str, Ranks]
-    covered: float
+    counted: Mapping[str, float]
     right: list[int]
 
-    def fused(self, weights: Mapping[str, float], constant: float, cover: bool) -> list[int]:
-        if cover:
-            weights = {**weights, "tags": weights["tags"] * self.covered}
+    def fused(self, weights: Mapping[str, float], constant: float, by_question: bool) -> list[int]:
+        if by_question:
+            weights = {name: self.counted[name] for name in weights}
         scores = fuse({name: ranks for name, ranks in self.found.items() if name in weights}, weights, constant)
         return sorted(scores, key=lambda row: (-sum(scores[row].values()), row))
 

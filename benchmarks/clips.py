@@ -21,13 +21,14 @@ from benchmarks.songs import DATA
 FPS = 30
 PIECE = 720  # frames: 24 s, encoded once, then played ten times
 PLAYS = 10
-WIDTH, HEIGHT = 640, 360
+SIZE, SMALL = (640, 360), (426, 240)  # pixels: what the network benchmarks read, and the smallest that clipsim fetches
+RATES = {SIZE: "700k", SMALL: "150k"}  # bits a second at most, as YouTube's streams have
 KEYFRAMES = 5  # seconds between them, as YouTube's streams have
 SECONDS = PIECE * PLAYS // FPS
 SAMPLE_RATE, BIT_RATE = 48_000, 70_000  # Hz, bits a second: YouTube's Opus
 LYRICS = 64
 FEWEST_WORDS = 10
-VERSION = 2  # of the files: count up when it is made otherwise
+VERSION = 3  # of the files: count up when it is made otherwise
 
 
 def needed() -> None:
@@ -36,15 +37,15 @@ def needed() -> None:
         sys.exit("No test data: name its folder with CLIPSIM_TESTDATA.")
 
 
-def video() -> Path:
-    """Four minutes of the two real clips by turns: 640 × 360, 30 frames a second, H.264, no sound."""
+def video(size: tuple[int, int] = SIZE) -> Path:
+    """Four minutes of the two real clips by turns: H.264, 30 frames a second, no sound."""
 
     def make(file: Path) -> None:
         piece = file.with_name("piece.mp4")
-        _encode(sorted((DATA / "clips").glob("*.mp4")), piece)
+        _encode(sorted((DATA / "clips").glob("*.mp4")), piece, size)
         _repeat(piece, file)
 
-    return _made("four-minutes.mp4", make)
+    return _made(f"four-minutes-{size[1]}p.mp4", make)
 
 
 def sound() -> Path:
@@ -82,12 +83,12 @@ def lyrics() -> list[str]:
     return [text for text in found if len(text.split()) >= FEWEST_WORDS][:LYRICS]
 
 
-def _encode(clips: list[Path], file: Path) -> None:
+def _encode(clips: list[Path], file: Path, size: tuple[int, int]) -> None:
     """Equally many frames of each clip, one after the other."""
     with av.open(str(file), "w") as out:
-        options = {"preset": "medium", "crf": "25", "maxrate": "700k", "bufsize": "1400k"}
+        options = {"preset": "medium", "crf": "25", "maxrate": RATES[size], "bufsize": "1400k"}
         stream = out.add_stream("libx264", rate=FPS, options=options)
-        stream.width, stream.height, stream.pix_fmt, stream.gop_size = WIDTH, HEIGHT, "yuv420p", FPS * KEYFRAMES
+        (stream.width, stream.height), stream.pix_fmt, stream.gop_size = size, "yuv420p", FPS * KEYFRAMES
         made = 0
         for number, clip in enumerate(clips, start=1):
             with av.open(str(clip)) as given:
@@ -96,7 +97,7 @@ def _encode(clips: list[Path], file: Path) -> None:
                     for frame in given.decode(video=0):
                         if made == PIECE * number // len(clips):
                             break
-                        scaled = frame.reformat(WIDTH, HEIGHT, "yuv420p", interpolation="BICUBIC")
+                        scaled = frame.reformat(*size, "yuv420p", interpolation="BICUBIC")
                         scaled.pts, scaled.time_base = made, Fraction(1, FPS)
                         scaled.pict_type = PictureType.NONE  # else its keyframes would be the given clip's
                         out.mux(stream.encode(scaled))

@@ -18,8 +18,11 @@ import aiohttp
 import discord
 from aiohttp import web
 
-from bot import client, logs, text
+from bot import client, metrics, text
+from bot.health import Health
+from bot.watchdog import Watchdog
 from bot.web.routes import make_app
+from clipsim import logs
 from clipsim import settings as all_settings
 from clipsim.core import ClipSim
 from clipsim.errors import ClipSimError
@@ -32,6 +35,7 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER = 5.0  # seconds before a login that the network prevented is tried again, doubling
 RETRY_AT_MOST = 300.0  # seconds
+RELOAD_AFTER, RELOAD_AT_MOST = 60.0, 3600.0  # seconds before encoders that could not be loaded are tried again
 SHUTDOWN = 5.0  # seconds that open requests of the web page are given
 
 UNREACHABLE = (aiohttp.ClientError, OSError, asyncio.TimeoutError, discord.HTTPException, discord.GatewayNotFound)
@@ -60,7 +64,7 @@ class Chat:
         """Be connected until cancelled. Raises CannotRun."""
         delay = RETRY_AFTER
         while True:
-            self._bot = client.Bot(self._sim, self._settings, message_content=self._content)
+            self._bot = client.make(self._sim, self._settings, message_content=self._content)
             try:
                 async with self._bot:
                     await self._bot.start(token)
@@ -80,14 +84,26 @@ class Chat:
                 delay = min(RETRY_AT_MOST, 2 * delay)
 
 
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """That Discord's gateway is gone for a moment is no failure of this program, though discord.py logs it as one."""
+    if str(record.msg).startswith("Attempting a reconnect") and record.exc_info and record.exc_info[1] is not None:
+        error = record.exc_info[1]
+        record.msg, record.args = "%s: %s", (record.getMessage(), str(error) or type(error).__name__)
+        record.exc_info, record.levelno, record.levelname = None, logging.WARNING, "WARNING"
+    return True
+
+
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run everything until `stop` is set. Raises CannotRun, or the error that the library could not be opened with."""
     token = settings.discord_token.get_secret_value().strip() if settings.discord_token else ""
     if not token.isascii() or not token.isprintable() or " " in token:
         raise CannotRun(text.REFUSED)  # it could not even be sent
     async with ClipSim.open(settings=settings) as sim:
-        chat = Chat(sim, settings)
-        async with _page(make_app(sim, settings, discord=chat.state), settings) as address, _meanwhile(_warm(sim)):
+        chat, watchdog = Chat(sim, settings), Watchdog()
+        health = Health(sim, settings, chat.state, watchdog)
+        metrics.observe(sim)
+        page = _page(make_app(sim, settings, discord=chat.state, health=health), settings)
+        async with _meanwhile(watchdog.run()), page as address, _meanwhile(_warm(sim, health)):
             print(text.page_at(address), flush=True)
             if not token:
                 print(text.token_help(client.PERMISSIONS.value), flush=True)
@@ -110,13 +126,24 @@ async def _meanwhile(work: Coroutine[Any, Any, Any]) -> AsyncIterator[asyncio.Ta
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _warm(sim: ClipSim) -> None:
-    """Load the encoders while commands are answered already; a failure is met again, and told, with the first clip."""
-    try:
-        await sim.warm()
-        log.info("the encoders are loaded")
-    except Exception as error:
-        log.warning("the encoders are not loaded: %s", error)
+async def _warm(sim: ClipSim, health: Health) -> None:
+    """Load the encoders while commands are answered already; again and again where something prevents it."""
+    delay = RELOAD_AFTER
+    while True:
+        health.encoders(None, loaded=False)
+        failure: BaseException | None
+        try:
+            failure = await sim.warm()
+        except Exception as error:
+            failure = error
+        if failure is None:
+            health.encoders(None, loaded=True)
+            log.info("the encoders are loaded")
+            return
+        health.encoders(str(failure), loaded=False)
+        log.warning("the encoders are not loaded, trying again in %.0f s: %s", delay, failure)
+        await asyncio.sleep(delay)
+        delay = min(RELOAD_AT_MOST, 2 * delay)
 
 
 @contextlib.asynccontextmanager
@@ -158,7 +185,10 @@ def main() -> None:
     try:
         settings = all_settings.load()
         token = settings.discord_token
-        logs.set_up(settings.log_level, token.get_secret_value().strip() if token else "")
+        secret = token.get_secret_value().strip() if token else ""
+        logs.set_up(settings.log_level, secret, form=settings.log_format)
+        for name in ("discord.client", "discord.shard"):
+            logging.getLogger(name).addFilter(_in_one_line)
         asyncio.run(_run(settings))
     except (ClipSimError, CannotRun) as error:
         sys.exit(str(error))

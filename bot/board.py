@@ -69,6 +69,11 @@ class Board:
                 self._timer = None
             self._touch()
 
+    def reopen(self, part: int, embed: discord.Embed) -> None:
+        """A finished part is worked on again."""
+        self._open.add(part)
+        self.tell(part, embed)
+
     async def stop(self) -> JSON:
         """Write no more, but let what is being written be written. Returns where the reply is."""
         sending, self._sending = self._sending, None

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
 import discord
 from discord import app_commands
 
-from bot import commands, text
+from bot import commands, metrics, text
+from bot.alarm import Alarm
+from bot.commands import playlist
 from bot.departures import Departures
 from bot.errands import Errands
 from bot.guilds import Guilds, community
+from bot.imports import Imports
 from bot.pictures import Pictures
 from bot.posts import Posts
 from bot.text.commands import Translator
@@ -27,7 +31,7 @@ log = logging.getLogger(__name__)
 PERMISSIONS = discord.Permissions(**dict.fromkeys(text.PERMISSIONS, True))
 UNKNOWN_INTERACTION = 10062
 
-__all__ = ["PERMISSIONS", "Bot", "community", "intents"]
+__all__ = ["PERMISSIONS", "Bot", "ShardedBot", "community", "intents", "make"]
 
 
 def intents(*, message_content: bool) -> discord.Intents:
@@ -43,14 +47,20 @@ def intents(*, message_content: bool) -> discord.Intents:
 class Bot(discord.Client):
     """The client of one process. `message_content` says whether pasted links are seen."""
 
-    def __init__(self, sim: ClipSim, settings: Settings, *, message_content: bool | None = None) -> None:
+    def __init__(
+        self, sim: ClipSim, settings: Settings, *, message_content: bool | None = None, **options: Any
+    ) -> None:
+        """`options` are discord.py's own, such as `shard_count`."""
         self.message_content = settings.message_content if message_content is None else message_content
+        self._requests = metrics.Requests()
         super().__init__(
+            http_trace=self._requests.trace(),
             intents=intents(message_content=self.message_content),
             allowed_mentions=discord.AllowedMentions.none(),
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
             max_messages=None,
+            **options,
         )
         self.sim = sim
         self.hosts = settings.hosts
@@ -58,8 +68,10 @@ class Bot(discord.Client):
         self.pictures = Pictures(sim)
         self._known: list[re.Pattern[str]] = []  # names of the parts that are understood
         self.errands = Errands(sim, self, workers=settings.workers)
+        self.alarm = Alarm(sim, self)
         self.chosen = Guilds(sim)
         self.posts = Posts(self)
+        self.imports = Imports(self, playlist.cancelling)
         self.departures = Departures(self, settings.forget_after)
         self._forgetting: asyncio.Task[None] | None = None
         self.tree = Tree(
@@ -91,7 +103,7 @@ class Bot(discord.Client):
             log.info("no server yet; add the bot with %s", text.invite(self.application_id, PERMISSIONS.value))
         if not self._resumed:
             self._resumed = True
-            await self.errands.resume()
+            await self.imports.resume(await self.errands.resume())
             await self.departures.connected()
             self._forgetting = asyncio.create_task(self.departures.run(), name="forget who is gone")
 
@@ -146,13 +158,30 @@ class Bot(discord.Client):
 
     def state(self) -> dict[str, Any]:
         """For the web page and its health check."""
-        ready = self.is_ready()
+        lost = self._lost()
+        ready = self.is_ready() and not lost
         return {
             "state": "connected" if ready else "connecting",
             "ok": ready,
             "guilds": len(self.guilds),
             "message_content": self.message_content,
+            "latency": {str(shard): seconds for shard, seconds in self._latencies() if math.isfinite(seconds)},
+            **({"lost": lost} if lost else {}),
         }
+
+    def _latencies(self) -> list[tuple[int, float]]:
+        """Seconds between heartbeat and answer, of each connection."""
+        return [(0, self.latency)]
+
+    def _lost(self) -> list[int]:
+        """The connections that are down just now."""
+        return [] if self.ws is not None and self.ws.open else [0]
+
+    def dispatch(self, event: str, /, *args: Any, **kwargs: Any) -> None:
+        """Every event comes through here at once: note when an interaction came in."""
+        if event == "interaction":
+            self._requests.arrived(args[0].id, args[0].type.value)
+        super().dispatch(event, *args, **kwargs)
 
     async def close(self) -> None:
         """Stop taking links, then leave Discord."""
@@ -160,8 +189,27 @@ class Bot(discord.Client):
             self._sync.cancel()
         if self._forgetting is not None:
             self._forgetting.cancel()
+        await self.imports.close()
         await self.errands.close()
         await super().close()
+
+
+class ShardedBot(Bot, discord.AutoShardedClient):
+    """The same over several connections, each with its share of the servers: what Discord asks of large bots."""
+
+    def _latencies(self) -> list[tuple[int, float]]:
+        return self.latencies
+
+    def _lost(self) -> list[int]:
+        return [number for number, shard in self.shards.items() if shard.is_closed()]
+
+
+def make(sim: ClipSim, settings: Settings, *, message_content: bool | None = None) -> Bot:
+    """The client that the settings ask for: one connection, or (CLIPSIM_SHARDS) several."""
+    if settings.shards == "off":
+        return Bot(sim, settings, message_content=message_content)
+    count = None if settings.shards == "auto" else int(settings.shards)
+    return ShardedBot(sim, settings, message_content=message_content, shard_count=count)
 
 
 class Tree(app_commands.CommandTree[Bot]):

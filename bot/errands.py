@@ -1,7 +1,7 @@
 """Errands: the links that somebody asked about, from the row in the library's jobs to the finished reply.
 
 Each link is a row before the bot says a word, so that a crash loses nothing; after a restart the rows that are left
-are taken up again, and the same message is edited.
+are taken up again, and the same message is edited. So it is when a link that failed is tried again.
 """
 
 from __future__ import annotations
@@ -11,19 +11,22 @@ import logging
 import secrets
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import discord
 
-from bot import links, places, render
+from bot import links, metrics, places, render
 from bot.board import PASSING, Board
 from bot.gate import Admission
 from bot.replies import Reply
 from bot.text import Texts, for_locale
-from bot.turns import Turns
-from clipsim.errors import ClipSimError, UnexpectedError
+from bot.turns import Turns, Work
+from clipsim.context import Context, working_for
+from clipsim.errors import ClipSimError, NoSuchJob, UnexpectedError
 from clipsim.model import JSON, By, Stage
 
 if TYPE_CHECKING:
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FETCHING = 2  # clips that may be on their way while the workers are busy with others
+LOOK = 20.0  # seconds between two looks at what is due to be tried again
+PRUNE_EVERY = 6 * 3600.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,32 @@ class Wish:
         return cls(**known)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Errand:
+    """One link of a reply: its job, its place among the reply's parts, and whether it yields to others.
+
+    An import yields wherever it waits; a second attempt only until a place for it is free: somebody wants it.
+    """
+
+    job: Any
+    board: Board
+    place: int
+    parts: int
+    wish: Wish
+    left: int = 0  # links of the message that were left out
+    background: bool = False
+
+    @property
+    def imported(self) -> bool:
+        """Whether it was taken in the background."""
+        return bool((self.job.reply or {}).get("background"))
+
+    @property
+    def texts(self) -> Texts:
+        """The language that it is answered in."""
+        return for_locale(self.wish.language)
+
+
 class Errands:
     """All links that this process answers."""
 
@@ -67,7 +98,10 @@ class Errands:
         self._turns = Turns(workers + FETCHING)
         self._mine: set[Any] = set()  # ids of jobs that this process has in hand
         self._boards: weakref.WeakSet[Board] = weakref.WeakSet()
-        self._waiting: dict[Any, tuple[Board, int, Texts]] = {}  # by a job's id: what was not begun
+        self._written: weakref.WeakValueDictionary[tuple[Any, Any], Board] = weakref.WeakValueDictionary()
+        self._waiting: dict[Any, Errand] = {}  # by a job's id: what was not begun
+        self._put_off: list[Any] = []  # jobs whose replies could not be reached
+        self._keeping: list[asyncio.Task[None]] = []
         self._at_once: set[asyncio.Task[None]] = set()
 
     async def take(
@@ -79,10 +113,12 @@ class Errands:
         requester: str,
         wish: Wish | None = None,
         admission: Admission | None = None,
+        background: bool = False,
     ) -> None:
         """Accept links, write the reply, and have them answered there. Returns when the reply is written.
 
-        Links after the fifth are left out, and the reply says so.
+        Links after the fifth are left out, and the reply says so. What is taken in the background (an import) comes
+        when nobody else waits.
         """
         wish, admission = wish or Wish(), admission or Admission()
         texts = for_locale(wish.language)
@@ -91,6 +127,7 @@ class Errands:
         parts = [render.progress(texts, str(source.url), None) for source in taken]
         for place, source in enumerate(taken):
             row = {**asdict(wish), **reply.record(), "part": place, "of": len(taken)}
+            row |= {"background": True} if background else {}
             if (post := admission.known.get(source.id)) is not None:
                 row |= {"known": True, "first": _first(texts, post, wish)}
             try:
@@ -106,54 +143,70 @@ class Errands:
         if left > 0:
             parts[-1].set_footer(text=texts.links_left_out(left))
         board = Board(reply, parts, finished=frozenset(range(len(taken))) - jobs.keys(), post=wish.post)
-        await self._begin(board, jobs, wish, len(taken), community, left)
-
-    async def _begin(
-        self, board: Board, jobs: dict[int, Any], wish: Wish, parts: int, community: str, left: int = 0
-    ) -> None:
         self._boards.add(board)
+        errands = [Errand(job, board, place, len(taken), wish, left, background) for place, job in jobs.items()]
         await board.begin()
-        texts = for_locale(wish.language)
-        for place, job in jobs.items():
-            self._waiting[job.id] = board, place, texts
-            row = {**(job.reply or {}), **asdict(wish), **board.record, "part": place, "of": parts}
+        await self._begin(errands)
+
+    async def _begin(self, errands: Sequence[Errand]) -> None:
+        """Note in the rows where the reply is, and have the work done."""
+        for errand in errands:
+            job, where = errand.job, errand.board.record
+            self._waiting[job.id] = errand
+            if where.get("message") is not None:
+                self._written[where["channel"], where["message"]] = errand.board
+            row = {**(job.reply or {}), **asdict(errand.wish), **where, "part": errand.place, "of": errand.parts}
             try:
                 await self._sim.set_reply(job.id, row)
             except ClipSimError as error:
                 log.warning("job=%s its reply could not be noted: %s", job.id, error)
-        for place, job in jobs.items():
-            work = partial(self._run, board, place, job, wish, parts, left)
-            if (job.reply or {}).get("known"):  # nothing is fetched: it need not wait for those whose is
-                task = asyncio.create_task(work(), name=f"job {job.id}")
+        for errand in errands:
+            work = partial(self._run, errand)
+            if (errand.job.reply or {}).get("known") and not errand.background:
+                # Nothing is fetched: it need not wait for those whose is.
+                task = asyncio.create_task(work(), name=f"job {errand.job.id}")
                 self._at_once.add(task)
                 task.add_done_callback(self._at_once.discard)
             else:
-                self._turns.submit(community, work)
+                self._turns.submit(errand.job.community, work, background=errand.background)
 
-    async def _run(self, board: Board, place: int, job: Any, wish: Wish, parts: int, left: int) -> None:
-        waiting = self._waiting.get(job.id)
-        if waiting is None or waiting[:2] != (board, place):
+    async def _run(self, errand: Errand) -> None:
+        job, texts = errand.job, errand.texts
+        if self._waiting.get(job.id) is not errand:
             return  # it was withdrawn; its number may be another's by now
         del self._waiting[job.id]
-        loop = asyncio.get_running_loop()
-        texts = for_locale(wish.language)
+        with working_for(Context(job.id, job.community, errand.imported)):
+            try:
+                embed = await self._answer(errand)
+                log.info("answered reply=%s", errand.board.record.get("message"))
+            except Exception as error:
+                told = explained(error, f"link={job.source}")
+                embed = render.failure(texts, str(job.source), *told, await self._again(job.id))
+            finally:
+                self._waiting.pop(job.id, None)
+                self._mine.discard(job.id)
+            if errand.left > 0 and errand.place == errand.parts - 1:
+                embed.set_footer(text=texts.links_left_out(errand.left))
+            errand.board.finish(errand.place, embed)
+
+    async def _answer(self, errand: Errand) -> discord.Embed:
+        job, wish, texts, board = errand.job, errand.wish, errand.texts, errand.board
+        loop, piece, budget = asyncio.get_running_loop(), asyncio.current_task(), render.share(errand.parts)
+        show = partial(board.tell, errand.place)
 
         def told(stage: Stage) -> None:  # from any thread
-            loop.call_soon_threadsafe(board.tell, place, render.progress(texts, str(job.source), stage))
+            loop.call_soon_threadsafe(show, render.progress(texts, str(job.source), stage))
 
-        try:
-            embed = await self._answer(board, job, wish, told, render.share(parts))
-            log.info("job=%s answered", job.id)
-        except Exception as error:
-            embed = render.failure(texts, str(job.source), *explained(error, f"job={job.id}"))
-        if left > 0 and place == parts - 1:
-            embed.set_footer(text=texts.links_left_out(left))
-        board.finish(place, embed)
-        self._mine.discard(job.id)
+        def waits(until: datetime | None) -> None:
+            if until is None:
+                self._waiting.pop(job.id, None)
+                self._turns.go_on(piece)
+                return
+            self._waiting[job.id] = errand  # it may be withdrawn
+            self._turns.pause(piece)
+            show(render.waiting(texts, str(job.source), until))
 
-    async def _answer(self, board: Board, job: Any, wish: Wish, told: Any, budget: int) -> discord.Embed:
-        texts = for_locale(wish.language)
-        answer = await self._sim.run(job.id, k=wish.k, progress=told)
+        answer = await self._sim.run(job.id, k=wish.k, progress=told, waits=waits, background=errand.imported)
         row = {**(job.reply or {}), **board.record}
         if not row.get("known") and (place := _place(row, wish)):
             await self._sim.set_place(answer.query, place, community=job.community)
@@ -164,53 +217,126 @@ class Errands:
             answer = await self._sim.query(answer.query, wish.k, wish.by, community=job.community)
         return render.answer(texts, answer, by=wish.by, budget=budget, first=str(row.get("first") or ""))
 
-    async def resume(self) -> None:
-        """Take up what an earlier process left, and edit the replies that it wrote."""
+    def later(self, community: str, work: Work) -> None:
+        """Have work done that yields to the links somebody waits for."""
+        self._turns.submit(community, work, background=True)
+
+    async def _again(self, job_id: Any) -> datetime | None:
+        """When a job that failed is tried again."""
+        try:
+            return (await self._sim.job(job_id)).retry_at
+        except ClipSimError:
+            return None
+
+    # After a restart, and after a failure
+
+    async def resume(self) -> list[Any]:
+        """Take up what an earlier process left, and edit the replies that it wrote; from now on, retry what failed.
+
+        Returns the jobs that are left and that nobody waits for in a chat.
+        """
+        if not self._keeping:
+            self._keeping = [
+                asyncio.create_task(self._retry(), name="retries"),
+                asyncio.create_task(self._prune(), name="old jobs"),
+            ]
         try:
             pending = await self._sim.pending()
         except ClipSimError as error:
             log.error("the jobs that were left cannot be read: %s", error)
-            return
+            return []
+        await self._take_up([job for job in pending if (job.reply or {}).get("channel")])
+        return [job for job in pending if not (job.reply or {}).get("channel")]
+
+    async def look(self) -> None:
+        """Take up the jobs that failed and are due now: those whose time has come, and those somebody wants tried."""
+        put_off, self._put_off = self._put_off, []
+        try:
+            due = await self._sim.due()
+        except ClipSimError as error:
+            log.warning("the jobs that are due cannot be read: %s", error)
+            due = []
+        await self._take_up([*put_off, *due], background=True)
+
+    async def _retry(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK)
+            await self.look()
+
+    async def _prune(self) -> None:
+        while True:
+            try:
+                if count := await self._sim.prune_jobs():
+                    log.info("%d old jobs are forgotten", count)
+            except ClipSimError as error:
+                log.warning("old jobs could not be forgotten: %s", error)
+            await asyncio.sleep(PRUNE_EVERY)
+
+    async def _take_up(self, jobs: Sequence[Any], *, background: bool = False) -> None:
+        """Work on jobs again, those of one reply together."""
         replies: dict[tuple[Any, ...], list[Any]] = {}
-        for job in pending:
+        for job in jobs:
             row = job.reply or {}
-            if job.id in self._mine or not row.get("channel"):
-                continue  # in hand already, or nobody waits for it in a chat
+            if job.id in self._mine:
+                continue  # in hand already
             self._mine.add(job.id)
+            if not row.get("channel"):
+                self._turns.submit(job.community, partial(self._quietly, job), background=True)
+                continue
             own = () if row.get("message") or row.get("to") else (row.get("quiet") or row.get("asked") or job.id,)
             replies.setdefault((row["channel"], row.get("message"), row.get("to"), *own), []).append(job)
-        for jobs in replies.values():
-            await self._take_up(jobs)
+        for one in replies.values():
+            await self._take_up_reply(one, background)
 
-    async def _take_up(self, jobs: list[Any]) -> None:
-        row = jobs[0].reply
-        try:
-            reply = await places.restored(self._client, row)
-        except PASSING as error:
-            log.warning("jobs=%s cannot be answered: %s", ",".join(str(job.id) for job in jobs), error)
-            return
+    async def _take_up_reply(self, jobs: list[Any], background: bool) -> None:
+        row, names = jobs[0].reply, ",".join(str(job.id) for job in jobs)
         texts = for_locale(row.get("language"))
         by_place = {int(job.reply.get("part", place)): job for place, job in enumerate(jobs)}
-        parts = [render.progress(texts, str(job.source), None) for job in jobs]
         count = max([int(row.get("of", 1)), *(place + 1 for place in by_place)])
-        if count > 1:
-            shown = await _shown(reply)
+        board = self._written.get((row["channel"], row.get("message"))) if row.get("message") else None
+        if board is None:
+            try:
+                reply = await places.restored(self._client, row)
+            except PASSING as error:
+                log.warning("jobs=%s cannot be answered yet: %s", names, error)
+                self._put_off += jobs
+                self._mine -= {job.id for job in jobs}
+                return
+            shown = await _shown(reply) if count > 1 else []
             parts = shown[:count] + [discord.Embed(description="…") for _ in range(count - len(shown))]
-            for place, job in by_place.items():
-                parts[place] = render.progress(texts, str(job.source), None)
-        log.info("jobs=%s taken up again", ",".join(str(job.id) for job in jobs))
-        board = Board(reply, parts, finished=frozenset(range(count)) - by_place.keys(), post=row.get("post"))
-        await self._begin(board, by_place, Wish.read(row), count, jobs[0].community)
+            board = Board(reply, parts, finished=frozenset(range(count)), post=row.get("post"))
+            self._boards.add(board)
+        log.info("jobs=%s taken up again", names)
+        for place, job in by_place.items():
+            board.reopen(place, render.progress(texts, str(job.source), None))
+        await board.begin()
+        wish = Wish.read(row)
+        await self._begin(
+            [
+                Errand(job, board, place, count, wish, 0, background or "background" in job.reply)
+                for place, job in by_place.items()
+            ]
+        )
+
+    async def _quietly(self, job: Any) -> None:
+        """A job that nobody waits for in a chat."""
+        with working_for(Context(job.id, job.community, background=True)):
+            try:
+                await self._sim.run(job.id, background=True)
+            except ClipSimError as error:
+                log.info("failed code=%s: %s", error.code, error)
+            finally:
+                self._mine.discard(job.id)
 
     async def withdraw(self, job: Any) -> bool:
         """Leave a link that its message no longer has; False where its work has begun."""
-        waiting = self._waiting.pop(job.id, None)
-        if waiting is None:
+        errand = self._waiting.pop(job.id, None)
+        if errand is None:
             return False
-        board, place, texts = waiting
         self._mine.discard(job.id)
-        await self._sim.drop_job(job.id, job.community)
-        board.finish(place, render.withdrawn(texts, str(job.source)))
+        errand.board.finish(errand.place, render.withdrawn(errand.texts, str(job.source)))
+        with suppress(NoSuchJob):
+            await self._sim.drop_job(job.id, job.community)
         log.info("job=%s withdrawn", job.id)
         return True
 
@@ -220,6 +346,9 @@ class Errands:
 
     async def close(self) -> None:
         """Stop; what is not done stays in the library's jobs."""
+        for task in self._keeping:
+            task.cancel()
+        await asyncio.gather(*self._keeping, return_exceptions=True)
         for board in list(self._boards):
             board.close()
         for task in list(self._at_once):
@@ -259,8 +388,10 @@ async def _shown(reply: Any) -> list[discord.Embed]:
 def explained(error: BaseException, where: str) -> tuple[ClipSimError, str]:
     """The error for a person, and the code that is shown and logged; something unexpected gets one of its own."""
     if isinstance(error, ClipSimError) and not isinstance(error, UnexpectedError):
+        metrics.ERRORS.labels(error.code).inc()
         log.info("%s failed code=%s: %s", where, error.code, error)
         return error, error.code
+    metrics.ERRORS.labels(UnexpectedError.code).inc()
     code = f"{UnexpectedError.code}-{secrets.token_hex(3)}"
     log.error("%s failed code=%s", where, code, exc_info=error)
     return UnexpectedError(), code

@@ -19,6 +19,11 @@ def find(message: str, hosts: tuple[str, ...] = ()) -> list[Source]:
     return sources.find_links(message[:LONGEST], hosts)
 
 
+def playlists(message: str) -> list[str]:
+    """The ids of the playlists that a text links to."""
+    return sources.find_playlists(message[:LONGEST])
+
+
 def parse(link: str, hosts: tuple[str, ...] = ()) -> Source:
     """The clip of one link; never a file. Raises UnknownLink or HostNotAllowed."""
     return sources.parse(link, hosts, files=False)
@@ -26,6 +31,14 @@ def parse(link: str, hosts: tuple[str, ...] = ()) -> Source:
 
 def of(message: discord.Message, hosts: tuple[str, ...] = ()) -> list[Source]:
     """All links of a message that somebody pointed at: its text, what it forwards, and its embeds' addresses."""
+    return find(_whole(message), hosts)
+
+
+def playlists_of(message: discord.Message) -> list[str]:
+    """All playlists of a message that somebody pointed at."""
+    return playlists(_whole(message))
+
+
+def _whole(message: discord.Message) -> str:
     texts = [message.content, *(snapshot.content for snapshot in message.message_snapshots)]
-    texts += [embed.url for embed in message.embeds if embed.url]
-    return find("\n".join(texts), hosts)
+    return "\n".join([*texts, *(embed.url for embed in message.embeds if embed.url)])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import discord
 
 from bot import render
-from bot.replies import InteractionReply, MessageReply, Reply
+from bot.replies import InteractionReply, LeftResponse, MessageReply, Reply
 from clipsim.model import JSON
 
 if TYPE_CHECKING:
@@ -48,15 +49,23 @@ def allowed_in(message: discord.Message) -> discord.Permissions:
 
 async def restored(client: discord.Client, row: JSON) -> Reply:
     """The reply that a job's row tells of, to be written or edited by this process. Raises what discord.py raises."""
-    if row.get("private"):
-        channel = await client.create_dm(discord.Object(int(row["private"])))
-        return MessageReply(channel, channel.id)
     where = client.get_partial_messageable(row["channel"])
     if row.get("quiet"):
         return QuietReply(where, row["channel"], row["quiet"])
-    return MessageReply(
-        where, row["channel"], to=row.get("to"), message=row.get("message"), embeds=row.get("embeds", True)
-    )
+    if row.get("private"):
+        channel = await client.create_dm(discord.Object(int(row["private"])))
+        reply = MessageReply(channel, channel.id, nonce=row.get("nonce"))
+    else:
+        reply = MessageReply(
+            where,
+            row["channel"],
+            to=row.get("to"),
+            message=row.get("message"),
+            embeds=row.get("embeds", True),
+            nonce=row.get("nonce"),
+            seek=client.user.id if client.user else None,
+        )
+    return LeftResponse(row, client, reply) if row.get("token") else reply
 
 
 def _in_channel(message: discord.Message, allowed: discord.Permissions) -> MessageReply:
@@ -120,6 +129,7 @@ class PrivateReply:
         self._user = user
         self._channel_id = channel_id  # of the link
         self._fallback = fallback
+        self._nonce = secrets.token_hex(8)
         self._reply: MessageReply | None = None
 
     async def show(self, embeds: Sequence[discord.Embed]) -> None:
@@ -129,7 +139,7 @@ class PrivateReply:
             return
         try:
             channel = self._user.dm_channel or await self._user.create_dm()  # type: ignore[attr-defined]
-            reply = MessageReply(channel, channel.id)
+            reply = MessageReply(channel, channel.id, nonce=self._nonce)
             await reply.show(embeds)
         except discord.Forbidden:
             if self._fallback is None:
@@ -142,7 +152,8 @@ class PrivateReply:
         """Where it is; before it is written, whose it will be."""
         if self._reply is not None:
             return self._reply.record()
-        return {"channel": self._channel_id, "message": None, "to": None, "private": self._user.id}
+        whose = {"private": self._user.id, "nonce": self._nonce}
+        return {"channel": self._channel_id, "message": None, "to": None, **whose}
 
 
 class PrivateResponse(InteractionReply):
@@ -154,11 +165,10 @@ class PrivateResponse(InteractionReply):
         return MessageReply(channel, channel.id)
 
     def record(self) -> JSON:
-        """Whose it is: no later process could edit it."""
+        """Whose it is: a later process can edit it while its token lives, and nothing but its token reaches it."""
         if self._ordinary is not None:
             return self._ordinary.record()
-        channel, user = self._interaction.channel_id, self._interaction.user.id
-        return {"channel": channel, "message": None, "to": None, "private": user, "asked": self._interaction.id}
+        return {**super().record(), "message": None, "private": self._interaction.user.id}
 
 
 def is_private(interaction: discord.Interaction[Any], chosen: Guild) -> bool:

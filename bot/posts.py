@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 import discord
 
 from bot import gate, links, places
+from bot.commands import playlist
 from bot.errands import Wish
 from bot.guilds import community
 from clipsim.errors import ClipSimError
@@ -47,6 +48,7 @@ class Posts:
         if self._concerns(message):
             async with self._turn(message.id):
                 await self._answer(message, links.find(message.content, self._bot.hosts))
+                await self._offer(message)
 
     async def edited(self, message: discord.Message) -> None:
         """Answer the links that an edit added, and leave those that it took away."""
@@ -125,6 +127,20 @@ class Posts:
         await self._bot.errands.take(
             found, reply, community=whose, requester=str(message.author.id), wish=wish, admission=admission
         )
+
+    async def _offer(self, message: discord.Message) -> None:
+        """Offer to add the clips of a playlist, to somebody who may have that done, and where it can be said."""
+        found = links.playlists(message.content)
+        chosen, allowed = self._chosen(message), places.allowed_in(message)
+        permissions = getattr(message.author, "guild_permissions", None)
+        manages = permissions is None or permissions.manage_guild or permissions.administrator
+        if not (found and manages and chosen.playlist and allowed.send_messages):
+            return
+        if chosen.answer in ("channel", "thread"):  # elsewhere the message menu offers it
+            texts = chosen.texts(message.guild and message.guild.preferred_locale)
+            reference = message.to_reference(fail_if_not_exists=False) if allowed.read_message_history else None
+            content, view = playlist.offer(texts, found[0], chosen.playlist)
+            await message.channel.send(content, view=view, reference=reference)  # type: ignore[arg-type]
 
     def _remember(self, message_id: int, found: Sequence[Source]) -> None:
         self._answered.setdefault(message_id, set()).update(source.id for source in found)

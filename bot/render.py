@@ -11,6 +11,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from urllib.parse import quote, urlsplit
 
 import discord
@@ -273,6 +274,19 @@ def progress(texts: Texts, source: str, stage: Stage | None) -> discord.Embed:
     return embed
 
 
+def waiting(texts: Texts, source: str, until: datetime) -> discord.Embed:
+    """A link that may not be fetched yet, and about when it may."""
+    said = texts.waiting_for_youtube(moment(until))
+    embed = _embed(texts, "", [_source(texts, source), said], budget=share(EMBEDS))
+    embed.colour = WORKING
+    return embed
+
+
+def moment(when: datetime) -> str:
+    """A time as each reader's own client tells it: "in 5 minutes"."""
+    return discord.utils.format_dt(when, "R")
+
+
 def finished(embed: discord.Embed) -> bool:
     """Whether an embed shows how a link ended, rather than how far it is."""
     return embed.colour != WORKING
@@ -295,9 +309,13 @@ def problem(texts: Texts, error: ClipSimError, code: str | None = None) -> str:
     return f"{sentence} (`{code or error.code}`)"
 
 
-def failure(texts: Texts, source: str, error: ClipSimError, code: str | None = None) -> discord.Embed:
-    """A link that could not be answered, and why."""
-    embed = _embed(texts, "", [_source(texts, source), problem(texts, error, code)], budget=share(EMBEDS))
+def failure(
+    texts: Texts, source: str, error: ClipSimError, code: str | None = None, again: datetime | None = None
+) -> discord.Embed:
+    """A link that could not be answered, and why; `again` is when it is tried once more."""
+    heads = [_source(texts, source), problem(texts, error, code)]
+    heads += [texts.again(moment(again))] if again else []
+    embed = _embed(texts, "", heads, budget=share(EMBEDS))
     embed.colour = TROUBLE
     return embed
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import discord
@@ -12,6 +13,8 @@ from bot import render
 from clipsim.model import JSON
 
 TOKEN_LIFE = timedelta(minutes=14)  # an interaction's token dies after 15; the last minute is left alone
+SOUGHT = 100  # messages after the one replied to, among which a reply of an earlier process is looked for
+ORIGINAL: Any = "@original"  # in place of a message's id: the first response
 UNKNOWN_WEBHOOK, BAD_WEBHOOK_TOKEN = 10015, 50027  # what Discord answers when it has died nevertheless
 
 
@@ -28,7 +31,11 @@ class Reply(Protocol):
 
 
 class MessageReply:
-    """An ordinary message, in reply to another one where that can be."""
+    """An ordinary message, in reply to another one where that can be.
+
+    It is written once, whatever happens between: Discord refuses a second one with the same nonce for some minutes, and
+    what an earlier process may have written longer ago is looked for (`seek`).
+    """
 
     def __init__(
         self,
@@ -38,28 +45,52 @@ class MessageReply:
         to: int | None = None,
         message: int | None = None,
         embeds: bool = True,
+        nonce: str | None = None,
+        seek: int | None = None,
     ) -> None:
-        """`to` is the message replied to; `message` the reply, if it exists; `embeds` says whether they may be sent."""
+        """`to` is the message replied to; `message` the reply, if it exists; `embeds` says whether they may be sent.
+
+        `nonce` is the one that an earlier process used; `seek` the author whose reply is looked for before one is sent.
+        """
         self._channel = channel
         self._channel_id = channel_id
         self._to = to
         self._id = message
         self._embeds = embeds
+        self._nonce = nonce or secrets.token_hex(8)
+        self._seek = seek if message is None else None
 
     async def show(self, embeds: Sequence[discord.Embed]) -> None:
         """Write or edit the message."""
         what: dict[str, Any] = {"embeds": list(embeds)} if self._embeds else {"content": render.as_text(embeds)}
+        await self._look()
         if self._id is None:
             if self._to is not None:
                 what["reference"] = discord.MessageReference(
                     message_id=self._to, channel_id=self._channel_id, fail_if_not_exists=False
                 )
-            self._id = (await self._channel.send(**what, suppress_embeds=not self._embeds)).id
+            sent = await self._channel.send(**what, nonce=self._nonce, suppress_embeds=not self._embeds)
+            self._id = sent.id
         else:
             await self._partial(self._id).edit(**what)
 
+    async def _look(self) -> None:
+        """Find the reply that an earlier process wrote and could not note any more."""
+        if self._id is not None or self._seek is None or self._to is None:
+            return
+        try:
+            async for message in self._channel.history(limit=SOUGHT, after=discord.Object(self._to)):
+                reference = message.reference
+                if message.author.id == self._seek and reference is not None and reference.message_id == self._to:
+                    self._id = message.id
+                    break
+        except discord.Forbidden:
+            pass
+        self._seek = None
+
     async def existing(self) -> list[discord.Embed]:
         """What the message shows now (after a restart)."""
+        await self._look()
         return [] if self._id is None else (await self._partial(self._id).fetch()).embeds
 
     def _partial(self, message_id: int) -> discord.PartialMessage:
@@ -67,7 +98,8 @@ class MessageReply:
 
     def record(self) -> JSON:
         """Where the message is."""
-        return {"channel": self._channel_id, "message": self._id, "to": self._to, "embeds": self._embeds}
+        where = {"channel": self._channel_id, "message": self._id, "to": self._to, "embeds": self._embeds}
+        return where if self._id is not None else {**where, "nonce": self._nonce}
 
 
 class InteractionReply:
@@ -80,7 +112,7 @@ class InteractionReply:
 
     async def show(self, embeds: Sequence[discord.Embed]) -> None:
         """Edit the response while its token lives; afterwards write an ordinary message, and edit that."""
-        if self._ordinary is None and discord.utils.utcnow() - self._interaction.created_at < TOKEN_LIFE:
+        if self._ordinary is None and discord.utils.utcnow() < self._until:
             try:
                 self._id = (await self._interaction.edit_original_response(embeds=list(embeds))).id
             except discord.HTTPException as error:
@@ -102,7 +134,54 @@ class InteractionReply:
         return MessageReply(channel, channel.id, embeds=may_embed)  # type: ignore[attr-defined]
 
     def record(self) -> JSON:
-        """Where the response is: an ordinary edit reaches it after a restart."""
+        """Where the response is. Its token, which is worth nothing after a quarter of an hour, edits it till then."""
         if self._ordinary is not None:
             return self._ordinary.record()
-        return {"channel": self._interaction.channel_id, "message": self._id, "to": None, "embeds": True}
+        interaction = self._interaction
+        where: JSON = {"channel": interaction.channel_id, "message": self._id, "to": None, "embeds": True}
+        token = {"application": interaction.application_id, "token": interaction.token}
+        return where | token | {"asked": interaction.id, "until": self._until.isoformat()}
+
+    @property
+    def _until(self) -> datetime:
+        return self._interaction.created_at + TOKEN_LIFE
+
+
+class LeftResponse:
+    """The response to an interaction that an earlier process had: edited while its token lives, and then `later` is."""
+
+    def __init__(self, row: JSON, client: discord.Client, later: MessageReply) -> None:
+        """`row` is what `InteractionReply.record` said."""
+        self._row = row
+        self._webhook = discord.Webhook.partial(int(row["application"]), str(row["token"]), client=client)
+        self._until = datetime.fromisoformat(str(row["until"]))
+        self._id: Any = row.get("message") or ORIGINAL
+        self._later = later
+        self._lost = False
+
+    async def show(self, embeds: Sequence[discord.Embed]) -> None:
+        """Edit it."""
+        if not self._lost and discord.utils.utcnow() < self._until:
+            nobody = discord.AllowedMentions.none()
+            try:
+                await self._webhook.edit_message(self._id, embeds=list(embeds), allowed_mentions=nobody)
+            except discord.HTTPException as error:
+                if error.code not in (UNKNOWN_WEBHOOK, BAD_WEBHOOK_TOKEN):
+                    raise
+            else:
+                return
+        self._lost = True
+        await self._later.show(embeds)
+
+    async def existing(self) -> list[discord.Embed]:
+        """What it shows now."""
+        if discord.utils.utcnow() < self._until:
+            return (await self._webhook.fetch_message(self._id)).embeds
+        return await self._later.existing()
+
+    def record(self) -> JSON:
+        """Where it is."""
+        if self._lost:
+            return self._later.record()
+        names = ("channel", "message", "to", "embeds", "private", "asked", "application", "token", "until")
+        return {name: self._row[name] for name in names if name in self._row}

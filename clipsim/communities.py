@@ -88,10 +88,12 @@ class Communities:
         """Make `SHARED` what those have who share: no clip more, none less (also after an interruption)."""
         with self._lock:
             sharing = self._sharing = self._read()
-            with self._library.write() as connection:
+            changed: set[str] = set()
+            with self._library.write(changed) as connection:
                 theirs = sa.select(_MEMBERS.clip_id).where(_MEMBERS.community.in_(sharing)).distinct()
                 held = sa.select(_MEMBERS.clip_id).where(_MEMBERS.community == SHARED)
                 wanted, there = (set(connection.execute(query).scalars()) for query in (theirs, held))
+                changed |= wanted ^ there
                 rows = [
                     {"community": SHARED, "clip_id": clip_id, "added_by": None, "added_at": datetime.now(UTC)}
                     for clip_id in sorted(wanted - there)
@@ -116,7 +118,7 @@ class Communities:
     def set_place(self, clip_id: str, community: str, place: JSON) -> None:
         """Note where a clip was first posted, unless that is known."""
         mine = (_MEMBERS.clip_id == clip_id) & (_MEMBERS.community == community) & _MEMBERS.place.is_(None)
-        with self._library.write() as connection:
+        with self._library.write([clip_id]) as connection:
             connection.execute(tables.memberships.update().where(mine).values(place=place))
 
     def counts(self, user: str, communities: Collection[str] | None = None) -> JSON:
@@ -139,7 +141,8 @@ class Communities:
             counts = self.counts(user, communities)
             by_community: dict[str, set[str]] = {}
             gone: set[str] = set()
-            with self._library.write() as connection:
+            changed: set[str] = set()
+            with self._library.write(changed) as connection:
                 for name, table, where in _of(user, communities):
                     if name == "clips":
                         for row in connection.execute(sa.select(table).where(*where)):
@@ -149,6 +152,7 @@ class Communities:
                 done = tables.jobs.update().where(*_whose(tables.jobs.c.requester, user, tables.jobs, communities))
                 connection.execute(done.values(requester=None, source="", reply={}))
                 for community, ids in by_community.items():
+                    changed |= ids
                     gone |= _leave(connection, ids, [community])
             for community, ids in by_community.items():
                 self._engine.hide([community], ids, gone)
@@ -166,9 +170,10 @@ class Communities:
         if community in (HOME, SHARED):
             raise InvalidSetting(f"“{community}” is no community that could be forgotten.")
         with self._lock:
-            with self._library.write() as connection:
+            ids: set[str] = set()
+            with self._library.write(ids) as connection:
                 query = sa.select(_MEMBERS.clip_id).where(_MEMBERS.community == community)
-                ids = set(connection.execute(query).scalars())
+                ids |= set(connection.execute(query).scalars())
                 gone = _leave(connection, ids, [community])
                 for table in tables.metadata.sorted_tables:
                     if "community" in table.c:

@@ -10,17 +10,21 @@ import asyncio
 import functools
 import logging
 import secrets
+import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
 from zlib import crc32
 
 from clipsim import overview, sources
 from clipsim.communities import Communities
+from clipsim.courtesy import Courtesy, Opening, Waits, Youtube, per_hour
+from clipsim.database import typed_errors
+from clipsim.desk import Desk
 from clipsim.discovery import Discovery
 from clipsim.encoders import PRESETS, Preset
 from clipsim.engine import Engine, TrainReport
@@ -33,7 +37,7 @@ from clipsim.errors import (
     UnknownClip,
     UnknownLink,
 )
-from clipsim.intake import SLOW, About, Glimpse, Intake, Status, described
+from clipsim.intake import SLOW, STAGES, About, Glimpse, Intake, Status, described
 from clipsim.jobs import Job, Jobs
 from clipsim.library import Library
 from clipsim.listings import Listings
@@ -57,7 +61,6 @@ from clipsim.model import (
     Post,
     Progress,
     Search,
-    Stage,
     Surprise,
     Vector,
     Vote,
@@ -67,6 +70,7 @@ from clipsim.reader import Reader
 from clipsim.search import Searcher, asked
 from clipsim.settings import Settings, load
 from clipsim.space import Neighbours, Space, look
+from clipsim.stopwatch import Listener, Stopwatch, TimedPool
 from clipsim.tuning import Tuning
 from clipsim.workers import Pool, open_pool
 
@@ -99,11 +103,16 @@ class ClipSim:
         self.preset = preset
         self._library = library
         self._jobs = Jobs(library)
+        self._courtesy = Courtesy(
+            per_hour(settings), library.meta("courtesy"), functools.partial(library.set_meta, "courtesy")
+        )
+        self._desk = Desk(self._jobs, self._courtesy)
         self._engine = Engine(settings, preset, library)
         self._communities = Communities(library, self._engine)
         self._workers = pool
         self._borrowed = pool is not None
-        self._intake = Intake(settings, preset, library, self._pool)
+        self._stopwatch = Stopwatch()
+        self._intake = Intake(settings, preset, library, self._timed_pool, self._courtesy, self._stopwatch)
         self._discovery = Discovery(settings, library, self._engine)
         self._listings = Listings(library)
         self._searcher = Searcher(preset, library)
@@ -141,7 +150,7 @@ class ClipSim:
         owner = await asyncio.to_thread(Owner.acquire, settings.data)
         try:
             library = await asyncio.to_thread(Library.open, settings, preset, reencode=any_encoders)
-            sim = cls(settings, preset, library, pool)
+            sim = await asyncio.to_thread(cls, settings, preset, library, pool)
             try:
                 await sim._thread(sim._communities.agree)
                 yield sim
@@ -152,6 +161,7 @@ class ClipSim:
 
     async def _close(self) -> None:
         self._engine.stop()
+        await self._courtesy.close()
         if self._training is not None:  # its thread must not outlive the ownership of the folder
             await asyncio.wait([self._training])
         if self._tuning:
@@ -215,7 +225,7 @@ class ClipSim:
         )
         await self._thread(self._engine.absorb, clip.id, community, status == "added" or said != About())
         await self._thread(self._communities.joined, clip.id, community)
-        self._train_if_due(community)
+        self._train_if_due(self._view(community))
         return clip, status
 
     async def answer(
@@ -282,6 +292,16 @@ class ClipSim:
             await asyncio.wait([self._training])
         return await self._thread(self._engine.notice)
 
+    async def listing(self, playlist: str, most: int = 50) -> sources.Listing:
+        """Which clips a YouTube playlist has: the first `most` (200 at most), in its order. Nothing is added.
+
+        `playlist` is its id (`sources.find_playlists` reads it out of a link).
+
+        Raises:
+            EmptyPlaylist: nothing in it can be seen. SourceError: it cannot be listed, see `clipsim.errors`.
+        """
+        return cast(sources.Listing, await self._guard(self._intake.listing(playlist, most)))
+
     # Asking
 
     async def query(
@@ -346,9 +366,9 @@ class ClipSim:
         Raises:
             ClipSimError: as `query`, should one of them not be answered.
         """
-        found = [await self._clip(clip, community) for clip in clips]
+        found, view = await self._clips(clips, community), self._view(community)
         return await self._thread(
-            self._engine.query_many, found, k, by, method, self._view(community), weights=weights, diversity=diversity
+            self._engine.query_many, found, k, by, method, view, weights=weights, diversity=diversity
         )
 
     async def embedding(self, clip: str | Clip) -> Vector:
@@ -412,6 +432,14 @@ class ClipSim:
             "jobs": await self._thread(self._jobs.counts),
             "training": self._training is not None and not self._training.done(),
         }
+
+    async def room(self) -> JSON:
+        """Bytes on the disk of the data folder: `free`, and those that the `index` and the `database` take there."""
+        return await self._thread(_room, self.settings.data)
+
+    def when_stage_ends(self, listener: Listener) -> None:
+        """Be told of each stage of a clip's way that ends, and its seconds; by whatever thread."""
+        self._stopwatch.listen(listener)
 
     # What to play
 
@@ -509,11 +537,11 @@ class ClipSim:
         except ClipSimError as error:
             log.warning("what was shown cannot be remembered: %s", error)
 
-    async def keep_listing(self, what: JSON, *, community: str = HOME) -> str:
+    async def keep_list(self, what: JSON, *, community: str = HOME) -> str:
         """Keep what a reply listed (anything JSON can say) for a month; returns the short key that brings it back."""
         return await self._thread(self._listings.keep, what, community)
 
-    async def listing(self, key: str, *, community: str = HOME) -> JSON | None:
+    async def kept_list(self, key: str, *, community: str = HOME) -> JSON | None:
         """The community's listing with this key; None where there is none (any more)."""
         return await self._thread(self._listings.get, key, community)
 
@@ -743,10 +771,13 @@ class ClipSim:
             stopped.set()  # its thread ends at its next step
             raise
 
-    async def warm(self) -> None:
-        """Load the encoders now instead of with the first clip, and keep a process ready to fetch it."""
+    async def warm(self) -> BaseException | None:
+        """Load the encoders now instead of with the first clip, and keep a process ready to fetch it.
+
+        Returns what prevented the encoders from being loaded.
+        """
         self._intake.standby.keep()
-        await self._pool().warm()
+        return await self._pool().warm()
 
     # Communities
 
@@ -825,24 +856,25 @@ class ClipSim:
         by: By = "all",
         progress: Progress | None = None,
         early: Early | None = None,
+        waits: Waits | None = None,
+        background: bool = False,
     ) -> Answer:
         """Answer a job's link (see `answer`) and keep its state.
 
+        Args:
+            job_id: of a job that is open, or was returned by `due`.
+            k, by, progress, early: as for `answer`.
+            waits: told about when YouTube may be asked for this clip where that is not now, and None when it is; by
+                the event loop's thread.
+            background: it yields to jobs that are not.
+
         Raises:
+            JobCancelled: it was cancelled. NoSuchJob: it was dropped.
             ClipSimError: as `answer`; the job has failed then, with the error's code.
         """
-        job = await self._thread(self._jobs.start, job_id)
 
-        loop = asyncio.get_running_loop()
-
-        def told(stage: Stage) -> None:  # by whatever thread
-            if stage == "listening":
-                loop.call_soon_threadsafe(_background, self._thread(self._jobs.set_state, job_id, "encoding"))
-            if progress is not None:
-                progress(stage)
-
-        try:
-            found = await self.answer(
+        async def work(job: Job, told: Progress) -> Answer:
+            return await self.answer(
                 job.source,
                 k=k,
                 by=by,
@@ -851,15 +883,9 @@ class ClipSim:
                 progress=told,
                 early=early,
             )
-        except ClipSimError as error:
-            await self._thread(self._jobs.fail, job_id, error)
-            raise
-        await self._thread(self._jobs.done, job_id, found.query.id)
-        return found
 
-    async def drop_job(self, job_id: int, community: str = HOME) -> None:
-        """Forget a job."""
-        await self._thread(self._jobs.drop, job_id)
+        run = self._desk.run(job_id, work, clip_id=self._clip_of, progress=progress, waits=waits, background=background)
+        return cast(Answer, await self._guard(run))
 
     async def jobs_answering(self, name: str, value: int) -> list[Job]:
         """The jobs whose `reply` has this value by this name, oldest first, whatever has become of them."""
@@ -873,12 +899,60 @@ class ClipSim:
         """At start-up: the jobs that a former process did not finish, queued again, oldest first."""
         return await self._thread(self._jobs.resume)
 
+    async def due(self) -> list[Job]:
+        """The failed jobs that are to be tried again now, oldest first; they are queued by this, so `run` them.
+
+        Those whose error waiting may mend (`Job.retry_at`), and those that `retry_job` was asked for.
+        """
+        return await self._thread(self._jobs.claim)
+
+    async def jobs(self, community: str = HOME) -> list[Job]:
+        """The community's jobs that are not done, oldest first: waiting, under way, and failed."""
+        return await self._thread(self._jobs.of, community)
+
+    async def job(self, job_id: int, community: str | None = None) -> Job:
+        """One job. Raises NoSuchJob."""
+        return await self._thread(self._jobs.get, job_id, community)
+
+    async def retry_job(self, job_id: int, community: str = HOME) -> Job:
+        """Have a failed job tried again at once (`due` returns it); any other stays as it is. Raises NoSuchJob."""
+        return await self._thread(self._jobs.retry, job_id, community)
+
+    async def cancel_job(self, job_id: int, community: str = HOME) -> Job:
+        """Stop a job and try it no more; its row stays, failed with `cancelled`. Raises NoSuchJob."""
+        return cast(Job, await self._guard(self._desk.cancel(job_id, community)))
+
+    async def drop_job(self, job_id: int, community: str = HOME) -> Job:
+        """Stop a job and forget it; returns what it was. Raises NoSuchJob."""
+        return cast(Job, await self._guard(self._desk.drop(job_id, community)))
+
+    async def prune_jobs(self) -> int:
+        """Forget the jobs that ended two weeks ago (`clipsim.jobs.KEPT`); returns how many."""
+        return await self._thread(self._jobs.prune)
+
+    # YouTube
+
+    def youtube(self) -> Youtube:
+        """Whether YouTube is being asked for anything just now, and how many wait for it."""
+        return self._courtesy.status()
+
+    def when_youtube_refuses(self, listener: Callable[[Opening], None]) -> None:
+        """Be told, once each time and in the event loop's thread, when YouTube begins to refuse."""
+        self._courtesy.listen(listener)
+
+    def may_alarm(self, community: str) -> bool:
+        """Whether a community may be told of it now: once a day. Notes that it is."""
+        return self._courtesy.may_tell(community)
+
     # Inside
 
     def _pool(self) -> Pool:
         if self._workers is None:
             self._workers = open_pool(self.settings, self.preset)
         return self._workers
+
+    def _timed_pool(self) -> Pool:
+        return TimedPool(self._pool(), self._stopwatch, STAGES)
 
     def _view(self, community: str) -> str:
         """Whose clips a community sees: every method that reads asks this (see `clipsim.communities`)."""
@@ -897,6 +971,12 @@ class ClipSim:
     def _parse(self, text: str, community: str) -> sources.Source:
         # A community's members are strangers: they must not read the server's disk.
         return sources.parse(text, self.settings.hosts, files=community == HOME)
+
+    def _clip_of(self, job: Job) -> str | None:
+        """The clip that a job is about, as far as its link tells."""
+        with suppress(ClipSimError):
+            return self._parse(job.source, job.community).id
+        return None
 
     def _find(self, text: str, community: str) -> Clip:
         with suppress(UnknownClip):
@@ -919,7 +999,8 @@ class ClipSim:
         diversity: float,
     ) -> Answer:
         view = self._view(community)
-        return await self._thread(self._engine.query, clip, k, by, method, view, status, weights, diversity)
+        with self._stopwatch.measure("comparing"):
+            return await self._thread(self._engine.query, clip, k, by, method, view, status, weights, diversity)
 
     async def _preview(self, media: Media, features: Features, early: Early, *, by: By, **asked: Any) -> None:
         """Tell the answer from what is known of a clip so far, where there is one."""
@@ -993,17 +1074,15 @@ class ClipSim:
             raise UnexpectedError(f"Something unexpected went wrong ({type(error).__name__}: {error}).") from error
 
 
-_tasks: set[asyncio.Task[Any]] = set()
-
-
-def _background(work: Any) -> None:
-    task = asyncio.ensure_future(work)
-    _tasks.add(task)
-    task.add_done_callback(_tasks.discard)
-
-
 def _about(given: JSON) -> About:
     lyrics = given.pop("lyrics", None)
     if lyrics is not None and not isinstance(lyrics, Lyrics):
         lyrics = sources.read_lyrics(lyrics)
     return About(lyrics=lyrics, **given)
+
+
+def _room(folder: Path) -> JSON:
+    with typed_errors(folder):
+        index = sum(file.stat().st_size for file in (folder / "index").rglob("*") if file.is_file())
+        database = sum(file.stat().st_size for file in folder.glob("library.sqlite*"))
+        return {"free": shutil.disk_usage(folder).free, "index": index, "database": database}

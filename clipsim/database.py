@@ -56,6 +56,7 @@ class Database:
         """A connection in one write transaction: all of it is stored, or (on any error) nothing.
 
         `clips` and `fusion_id` narrow what is read again by those who hold clips in memory: see `clipsim.changes`.
+        Clips that are known only on the way may be put into a set that is given here.
         """
         written: set[str] = set()
         with (

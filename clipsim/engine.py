@@ -259,13 +259,16 @@ class Engine:
 
     def show(self, community: str, ids: Sequence[str]) -> None:
         """After the library let a community see clips that it has: put them into the community's collections."""
-        self._indexing.changed(self._indexed(), ids, {community})
+        self._indexing.changed(self._indexed(), ids, only={community})
 
     def hide(self, communities: Sequence[str], ids: Collection[str], gone: Collection[str]) -> None:
         """After clips left these communities, and (`gone`) the library: take them out of the collections."""
-        fusions = self._indexed()
-        self._indexing.changed(fusions, sorted({*ids, *gone}), {*communities, SHARED})
-        self._indexing.forget(fusions, [community for community in communities if not self._library.count(community)])
+        if ids or gone:
+            fusions = self._indexed()
+            empty = {community for community in communities if not self._library.count(community)}
+            self._indexing.forget(fusions, empty)
+            left = {*communities, SHARED} if gone else set(communities)
+            self._indexing.changed(fusions, sorted({*ids, *gone}), left - empty)
 
     # Training
 

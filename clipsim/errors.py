@@ -144,6 +144,12 @@ class RateLimited(SourceError):
     retry = True
 
 
+class SourcePaused(SourceError):
+    code, sentence = "paused", "YouTube asked this server to slow down, so nothing is fetched from it just now."
+    hint = "Try again later."
+    retry = True
+
+
 class NetworkDown(SourceError):
     code, sentence = "network", "The source could not be reached."
     hint = "Check the connection and try again."
@@ -239,6 +245,16 @@ class FolderNotWritable(LibraryError):
 class BackupInvalid(LibraryError):
     code, sentence = "backup", "That is not a backup that clipsim made."
     hint = "Name a file written by: clipsim backup FILE"
+
+
+class NoSuchJob(LibraryError):
+    code, sentence = "no-job", "That link is not being worked on (any more)."
+    hint = "Paste it again."
+
+
+class JobCancelled(LibraryError):
+    code, sentence = "cancelled", "That link was cancelled."
+    hint = "Paste it again if you want it after all."
 
 
 class UnknownClip(LibraryError):

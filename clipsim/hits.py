@@ -21,13 +21,13 @@ def why(
     Args:
         question: what was typed.
         clip: what was found.
-        parts: by "name", "tags", "lyrics" or "meaning", what the clip got from it.
+        parts: by "exact", "name", "tags", "lyrics" or "meaning", what the clip got from it.
         said, tagged: the words that were looked for in lyrics and in tags.
         lyrics: gives the clip's words, where they are needed.
     """
     told: list[str] = []
     for name in sorted(parts, key=lambda name: -parts[name]):
-        if name == "name":
+        if name in ("exact", "name"):
             told.append(_which_name(question, clip))
         elif name == "lyrics":
             line = _line(lyrics(), said)

@@ -24,15 +24,24 @@ class Indexing:
         self._locks: dict[str, threading.RLock] = {}  # by fusion: one change of its collections at a time
         self._whole: set[str] = set()  # collections that were found whole, and kept so since
 
-    def changed(self, fusions: Iterable[str], ids: Sequence[str], left: Collection[str] = ()) -> None:
-        """These clips came, went, changed, or are seen by others. `left`: communities that saw one of them before."""
+    def changed(
+        self,
+        fusions: Iterable[str],
+        ids: Sequence[str],
+        left: Collection[str] = (),
+        only: Collection[str] | None = None,
+    ) -> None:
+        """These clips came, went, changed, or are seen by others.
+
+        `left`: communities that saw one of them before. `only`: the communities concerned, where that is known.
+        """
         for fusion_id in fusions:
             with self._changing(fusion_id):
                 placed = self._library.placed(ids)
                 seen = {clip_id: placed[clip_id][1] if clip_id in placed else frozenset() for clip_id in ids}
-                communities = set(left).union(*seen.values()) - {HOME}
+                communities = {HOME}.union(left, *seen.values()) if only is None else set(only)
                 vectors = self._library.vectors(fusion_id, ids)
-                for community in (HOME, *sorted(communities)):
+                for community in sorted(communities):
                     name = self._index.name(fusion_id, community)
                     theirs = {i: v for i, v in vectors.items() if community == HOME or community in seen[i]}
                     self._index.upsert(name, theirs)
@@ -77,20 +86,21 @@ class Indexing:
         with self._lock:
             self._whole = {name for name in self._whole if fusion_id is not None and f".{fusion_id}." not in name}
 
-    def forget(self, fusions: Iterable[str], communities: Collection[str]) -> None:
-        """These communities see nothing any more: forget their collections."""
-        for fusion_id in fusions if communities else ():
-            with self._changing(fusion_id):
-                self.doubt(fusion_id)
-                for community in communities:
-                    self._index.drop(self._index.name(fusion_id, community))
-
     def drop(self, fusion_id: str) -> None:
         """Forget a fusion's collections."""
         with self._changing(fusion_id):
             self.doubt(fusion_id)
             for community in (HOME, *self._library.communities()):
                 self._index.drop(self._index.name(fusion_id, community))
+
+    def forget(self, fusions: Iterable[str], communities: Collection[str]) -> None:
+        """Forget the collections of communities that see nothing any more."""
+        for fusion_id in fusions if communities else ():
+            with self._changing(fusion_id):
+                for community in communities:
+                    name = self._index.name(fusion_id, community)
+                    self._whole.discard(name)
+                    self._index.drop(name)
 
     def reset(self) -> None:
         """Forget all collections."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from clipsim import sources
+from clipsim.courtesy import Courtesy
 from clipsim.database import typed_errors
 from clipsim.encoders import Preset
 from clipsim.errors import (
@@ -33,6 +34,7 @@ from clipsim.library import Library
 from clipsim.model import HOME, Clip, Features, Lyrics, Media, Modality, Progress, Stage
 from clipsim.settings import Settings
 from clipsim.sources.lyrics import INSTRUMENTAL, UNHEARD
+from clipsim.stopwatch import Stopwatch
 from clipsim.workers import Pool
 
 log = logging.getLogger(__name__)
@@ -63,11 +65,21 @@ class About:
 class Intake:
     """Adds clips to one library."""
 
-    def __init__(self, settings: Settings, preset: Preset, library: Library, pool: Callable[[], Pool]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        preset: Preset,
+        library: Library,
+        pool: Callable[[], Pool],
+        courtesy: Courtesy,
+        stopwatch: Stopwatch,
+    ) -> None:
         self._settings = settings
         self._preset = preset
         self._library = library
         self._pool = pool
+        self._courtesy = courtesy
+        self._stopwatch = stopwatch
         self._flights: dict[str, _Flight] = {}
         self.standby = sources.Standby()
         shutil.rmtree(settings.data / INCOMING, ignore_errors=True)  # of a process that was killed
@@ -122,9 +134,20 @@ class Intake:
         """Fetch into a folder of its own, hand the media on, and take the folder away again."""
         folder = await asyncio.to_thread(self._folder)
         try:
-            return await then(
-                await sources.fetch(source, folder, self._settings, arrived=arrived, standby=self.standby)
-            )
+            async with self._courtesy.turn(source):
+                with self._stopwatch.measure("fetching"):
+                    media = await sources.fetch(source, folder, self._settings, arrived=arrived, standby=self.standby)
+            return await then(media)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            with suppress(OSError):
+                folder.parent.rmdir()
+
+    async def listing(self, playlist: str, most: int) -> sources.Listing:
+        """The first clips of a YouTube playlist, by its id. Raises as `sources.listing`."""
+        folder = await asyncio.to_thread(self._folder)
+        try:
+            return await sources.listing(playlist, most, self._settings, folder, self.standby)
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
             with suppress(OSError):

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from clipsim.database import Database
-from clipsim.errors import ClipSimError, LibraryError, WorkerDied
+from clipsim.errors import ClipSimError, JobCancelled, NoSuchJob, WorkerDied
 from clipsim.model import HOME, JSON
 from clipsim.tables import jobs
 
@@ -22,6 +22,7 @@ OPEN: tuple[State, ...] = ("queued", "fetching", "encoding")
 MAX_ATTEMPTS = 5  # then it is the job that is broken, not the moment
 FIRST_WAIT = 60.0  # seconds before the second attempt; doubles from there
 LONGEST_WAIT = 3600.0  # seconds
+KEPT = timedelta(days=14)  # that a job which has ended is remembered
 LONGEST_SOURCE = 4000  # characters of a pasted link that are kept
 LONGEST_MESSAGE = 500  # characters of an error that are kept
 
@@ -69,17 +70,24 @@ class Jobs:
         assert key is not None
         return self.get(int(key[0]))
 
-    def get(self, job_id: int) -> Job:
+    def get(self, job_id: int, community: str | None = None) -> Job:
         """The job.
 
         Raises:
-            LibraryError: there is none with this id (any more).
+            NoSuchJob: there is none with this id (any more), or (where one is named) not in this community.
         """
+        mine = jobs.c.id == job_id
+        if community is not None:
+            mine &= jobs.c.community == community
         with self._database.read() as connection:
-            row = connection.execute(sa.select(jobs).where(jobs.c.id == job_id)).first()
+            row = connection.execute(sa.select(jobs).where(mine)).first()
         if row is None:
-            raise LibraryError(f"There is no job {job_id}.")
+            raise NoSuchJob(f"There is no job {job_id}.")
         return _job(row)
+
+    def of(self, community: str) -> list[Job]:
+        """A community's jobs that are not done: those under way and those that failed, oldest first."""
+        return self._where((jobs.c.community == community) & (jobs.c.state != "done"))
 
     def pending(self) -> list[Job]:
         """The jobs that are neither done nor failed, oldest first."""
@@ -95,7 +103,15 @@ class Jobs:
 
     def due(self, now: datetime | None = None) -> list[Job]:
         """The failed jobs whose time to be tried again has come, oldest first."""
-        return self._where((jobs.c.state == "failed") & (jobs.c.retry_at <= (now or datetime.now(UTC))))
+        return self._where(_due(now))
+
+    def claim(self, now: datetime | None = None) -> list[Job]:
+        """The failed jobs whose time has come, queued again by this, oldest first: whoever calls this runs them."""
+        found = self.due(now)
+        with self._database.write() as connection:
+            for job in found:
+                connection.execute(jobs.update().where((jobs.c.id == job.id) & _due(now)).values(state="queued"))
+        return [self.get(job.id) for job in found]
 
     def resume(self) -> list[Job]:
         """At start-up: what was under way is queued again, and returned, oldest first.
@@ -110,8 +126,18 @@ class Jobs:
         return self.pending()
 
     def start(self, job_id: int) -> Job:
-        """An attempt begins: fetching."""
+        """An attempt begins: fetching.
+
+        Raises:
+            JobCancelled: somebody cancelled it before its turn came. NoSuchJob: or dropped it.
+        """
+        if self.get(job_id).error_code == JobCancelled.code:
+            raise JobCancelled
         return self._set(job_id, state="fetching", attempts=jobs.c.attempts + 1, retry_at=None)
+
+    def wait(self, job_id: int) -> Job:
+        """It waits again, and what was begun of it counts as no attempt: that it stopped was not its fault."""
+        return self._set(job_id, state="queued", attempts=sa.case((jobs.c.attempts > 0, jobs.c.attempts - 1), else_=0))
 
     def set_state(self, job_id: int, state: State) -> Job:
         """It is queued, being fetched or being encoded now."""
@@ -125,25 +151,51 @@ class Jobs:
         """Its clip is in the library."""
         return self._set(job_id, state="done", clip_id=clip_id, error_code=None, error_message=None, retry_at=None)
 
-    def fail(self, job_id: int, error: ClipSimError) -> Job:
-        """It failed with this error; `retry_at` is set where waiting may help and it was not tried too often."""
-        attempts = self.get(job_id).attempts
-        again = error.retry and attempts < MAX_ATTEMPTS
+    def fail(self, job_id: int, error: ClipSimError, not_before: datetime | None = None) -> Job:
+        """It failed with this error; `retry_at` is set where waiting may help and it was not tried too often.
+
+        With `not_before` it is tried again at that time, and this attempt does not count: it was refused for the sake
+        of others, whatever it asked for. That ends as well, `KEPT` after the link was taken.
+        """
+        job = self.get(job_id)
+        again = error.retry and job.attempts < MAX_ATTEMPTS
+        retry_at = datetime.now(UTC) + wait(job.attempts) if again else None
+        attempts = job.attempts
+        if not_before is not None and not_before - job.created < KEPT:
+            retry_at, attempts = not_before, max(0, attempts - 1)
         return self._set(
             job_id,
             state="failed",
             error_code=error.code,
             error_message=str(error)[:LONGEST_MESSAGE],
-            retry_at=datetime.now(UTC) + wait(attempts) if again else None,
+            retry_at=retry_at,
+            attempts=attempts,
         )
+
+    def retry(self, job_id: int, community: str) -> Job:
+        """Have a failed job tried again now, as if it were new; one that has not failed stays as it is.
+
+        Raises:
+            NoSuchJob: the community has no such job.
+        """
+        job = self.get(job_id, community)
+        if job.state != "failed":
+            return job
+        return self._set(job_id, attempts=0, error_code=None, error_message=None, retry_at=datetime.now(UTC))
+
+    def cancel(self, job_id: int) -> Job:
+        """End it where it is still open; it is not tried again by itself."""
+        job = self.get(job_id)
+        return self.fail(job_id, JobCancelled()) if job.state in OPEN or job.retry_at is not None else job
 
     def drop(self, job_id: int) -> None:
         """Forget it."""
         with self._database.write() as connection:
             connection.execute(jobs.delete().where(jobs.c.id == job_id))
 
-    def prune(self, before: datetime) -> int:
-        """Forget the jobs that ended before then and will not be tried again; returns how many."""
+    def prune(self, before: datetime | None = None) -> int:
+        """Forget the jobs that ended before then (default: `KEPT` ago), for good; returns how many."""
+        before = before or datetime.now(UTC) - KEPT
         ended = (jobs.c.state == "done") | ((jobs.c.state == "failed") & jobs.c.retry_at.is_(None))
         with self._database.write() as connection:
             return connection.execute(jobs.delete().where(ended & (jobs.c.updated < before))).rowcount
@@ -162,8 +214,12 @@ class Jobs:
         with self._database.write() as connection:
             update = jobs.update().where(jobs.c.id == job_id).values(**values, updated=datetime.now(UTC))
             if connection.execute(update).rowcount == 0:
-                raise LibraryError(f"There is no job {job_id}.")
+                raise NoSuchJob(f"There is no job {job_id}.")
         return self.get(job_id)
+
+
+def _due(now: datetime | None) -> sa.ColumnElement[bool]:
+    return (jobs.c.state == "failed") & (jobs.c.retry_at <= (now or datetime.now(UTC)))
 
 
 def wait(attempts: int) -> timedelta:

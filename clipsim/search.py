@@ -1,9 +1,10 @@
 """Find clips by words: titles and artists, tags and actions, lyrics as they are sung, and what lyrics mean.
 
-Each of the four ranks on its own; the ranks are put together by reciprocal rank fusion (Cormack, Clarke & Büttcher
-2009, "Reciprocal rank fusion outperforms Condorcet and individual rank learning methods", SIGIR): a clip's score is
-the sum over the four of weight / (5 + its rank). (There it is 60, for which being third everywhere is more than being
-first somewhere; who types a title wants the first.) What is typed has no syntax, so none of it can be abused.
+Each ranks on its own, and names that stand just as they were typed once more. The ranks are put together by reciprocal
+rank fusion (Cormack, Clarke & Büttcher 2009, "Reciprocal rank fusion outperforms Condorcet and individual rank
+learning methods", SIGIR): a clip's score is the sum over the rankings of weight / (5 + its rank). (There it is 60, for
+which being third everywhere is more than being first somewhere; who types a title wants the first.) What is typed has
+no syntax, so none of it can be abused.
 """
 
 from __future__ import annotations
@@ -32,13 +33,15 @@ from clipsim.titles import fold, printable
 
 RRF = 5  # the constant of reciprocal rank fusion: see docs/evaluation.md
 DEPTH = 50  # of each ranking that counts
-WEIGHTS: Mapping[str, float] = {"name": 2.0, "tags": 2.0, "lyrics": 1.0, "meaning": 0.3}
+WEIGHTS: Mapping[str, float] = {"exact": 4.0, "name": 2.0, "tags": 2.0, "lyrics": 1.0, "meaning": 0.3}
 CUT_OFF = 72.0  # of `likeness`, 0 to 100, below which a name is not what was meant
+EXACT = 95.0  # from which it is just what was meant
 PART = 0.9  # what it counts for that a question is a part of a name
 MEANT = 0.1  # cosine, centred, below which lyrics do not mean what is asked for
 LONGEST = 500  # characters of a question
 KEPT = 16  # communities that are kept in memory
 
+Likeness = NDArray[np.float32]  # of each clip, 0 to 100
 Ranks = Mapping[int, int]  # rows of an index, best first, `DEPTH` at most, and the rank of each, from 1
 
 _ID = tables.clips.c.id
@@ -100,8 +103,8 @@ class Searcher:
 
         `meaning`: the question as the text encoder reads it, or None.
         """
-        said, tagged = index.lyrics.ask(question), index.tags.ask(question)
-        fused = fuse(rankings(question, index, said, tagged, meaning), weights(tagged))
+        named, said, tagged = likeness(question, index.names), index.lyrics.ask(question), index.tags.ask(question)
+        fused = fuse(rankings(index, named, said, tagged, meaning), weights(tagged))
         best = sorted(fused, key=lambda row: (-sum(fused[row].values()), row))[:k]
         clips = self._library.get_many([index.rows[row].id for row in best])
         hits: list[Hit] = []
@@ -206,7 +209,7 @@ def asked(question: str) -> str:
 
 
 def weights(tagged: Answered) -> dict[str, float]:
-    """What each ranking counts for: tags count for as much of the question as one clip's tags say."""
+    """What each ranking counts for: tags for as much of the question as one clip's tags say."""
     return {**WEIGHTS, "tags": WEIGHTS["tags"] * tagged.covered}
 
 
@@ -221,10 +224,13 @@ def fuse(
     return found
 
 
-def rankings(question: str, index: Index, said: Answered, tagged: Answered, meaning: Vector | None) -> dict[str, Ranks]:
+def rankings(
+    index: Index, named: Likeness, said: Answered, tagged: Answered, meaning: Vector | None
+) -> dict[str, Ranks]:
     """What each way to look finds by itself."""
     found = {
-        "name": _named(question, index.names),
+        "exact": _ranked(np.where(named >= EXACT, named, 0.0)),
+        "name": _ranked(np.where(named >= CUT_OFF, named, 0.0)),
         "tags": _ranked(tagged.scores),
         "lyrics": _ranked(said.scores),
     }
@@ -243,26 +249,22 @@ def _ranked(scores: NDArray[Any]) -> Ranks:
     return dict(zip(order.tolist(), ranks.tolist(), strict=True))
 
 
-def likeness(question: str, names: Sequence[tuple[str, str, str]]) -> NDArray[np.float32]:
-    """How like a folded question is to the title, the artist or both of each clip, 0 to 100: float32, (clips,).
+def likeness(question: str, names: Sequence[tuple[str, str, str]]) -> Likeness:
+    """How like a question is to the title, the artist or both (folded) of each clip, 0 to 100: float32, (clips,).
 
     Letter by letter (rapidfuzz ratio), in any order of the words, or as a part of them. That a name is a part of the
     question says nothing: any line of a song has somebody's one-word title in it.
     """
     from rapidfuzz import fuzz, process
 
-    def compared(scorer: Any, column: int) -> NDArray[np.float32]:
-        return np.asarray(process.cdist([question], [name[column] for name in names], scorer=scorer)[0], np.float32)
+    wanted = fold(question)
+    if not any(letter.isalnum() for letter in wanted):
+        return np.zeros(len(names), np.float32)
+
+    def compared(scorer: Any, column: int) -> Likeness:
+        return np.asarray(process.cdist([wanted], [name[column] for name in names], scorer=scorer)[0], np.float32)
 
     found = np.maximum(compared(fuzz.ratio, 0), compared(fuzz.ratio, 1))
     found = np.maximum(found, compared(fuzz.token_sort_ratio, 2))
-    longer = np.array([len(name[2]) >= len(question) for name in names])
+    longer = np.array([len(name[2]) >= len(wanted) for name in names])
     return np.maximum(found, np.where(longer, PART * compared(fuzz.partial_ratio, 2), 0.0))
-
-
-def _named(question: str, names: Sequence[tuple[str, str, str]]) -> Ranks:
-    wanted = fold(question)
-    if not any(letter.isalnum() for letter in wanted):
-        return {}
-    scores = likeness(wanted, names)
-    return _ranked(np.where(scores >= CUT_OFF, scores, 0.0))

@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     )
     cookies: Path | None = Field(None, description="cookies file for yt-dlp (age-restricted videos, bot checks)")
     proxy: str | None = Field(None, repr=False, description="proxy for yt-dlp, such as `socks5://host:port`")
+    youtube_per_hour: int | None = Field(
+        None, ge=0, description="videos an hour to fetch from YouTube at most (300, with cookies 2000); 0: no limit"
+    )
     max_duration: float = Field(1200.0, gt=0, description="longest clip to accept, in seconds")
     max_bytes: int = Field(200 * MIB, gt=0, description="largest download of one clip, in bytes")
     fetch_timeout: float = Field(300.0, gt=0, description="seconds after which a fetch is stopped")
@@ -72,10 +75,16 @@ class Settings(BaseSettings):
     message_content: bool = Field(
         True, description="ask Discord for the message-content intent, so that pasted links are seen"
     )
+    shards: str = Field(
+        "off",
+        pattern=r"^(off|auto|[1-9]\d{0,3})$",
+        description="connections to Discord: `off` (one), `auto`, or a number",
+    )
     forget_after: float = Field(
         7.0, ge=0, description="days after which what is kept of a server is forgotten that removed the bot"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="how much is logged")
+    log_format: Literal["text", "json"] = Field("text", description="lines of `text`, or of `json` for a log collector")
 
     @field_validator("data", "cache", "clap", "cookies")
     @classmethod

@@ -220,7 +220,7 @@ async def test_preferences_are_kept_as_they_were_given(tmp_path: Path) -> None:
 OWN = {  # about what is a community's own
     *("add", "ingest", "accept", "remove", "drop_job", "recent_jobs", "contributors"),
     *("set_preferences", "share", "post", "set_place", "leave", "come_back", "forget_community"),
-    *("keep_listing", "listing"),
+    *("keep_list", "kept_list"),
 }
 LEFT_TO_OTHERS = {"similar", "clusters"}  # which ask methods that are looked at here
 
@@ -266,18 +266,18 @@ async def test_clips_by_id_and_the_version_follow_what_is_shared(sim: ClipSim) -
 
 async def test_a_listing_is_its_communitys_for_a_month(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(tmp_path) as sim:
-        key = await sim.keep_listing({"ids": ["a"]}, community=ONE)
+        key = await sim.keep_list({"ids": ["a"]}, community=ONE)
         assert len(key) == 12
-        assert await sim.listing(key, community=ONE) == {"ids": ["a"]}
-        assert await sim.listing(key, community=TWO) is None
-        assert await sim.listing("nothing", community=ONE) is None
+        assert await sim.kept_list(key, community=ONE) == {"ids": ["a"]}
+        assert await sim.kept_list(key, community=TWO) is None
+        assert await sim.kept_list("nothing", community=ONE) is None
     async with opened(tmp_path) as sim:
-        assert await sim.listing(key, community=ONE) == {"ids": ["a"]}
+        assert await sim.kept_list(key, community=ONE) == {"ids": ["a"]}
         monkeypatch.setattr(listings, "KEPT", timedelta(0))
-        assert await sim.listing(key, community=ONE) is None
-        await sim.keep_listing({}, community=ONE)
+        assert await sim.kept_list(key, community=ONE) is None
+        await sim.keep_list({}, community=ONE)
         monkeypatch.undo()
-        assert await sim.listing(key, community=ONE) is None
-        other = await sim.keep_listing({"ids": []}, community=ONE)
+        assert await sim.kept_list(key, community=ONE) is None
+        other = await sim.keep_list({"ids": []}, community=ONE)
         await sim.forget_community(ONE)
-        assert await sim.listing(other, community=ONE) is None
+        assert await sim.kept_list(other, community=ONE) is None

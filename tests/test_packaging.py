@@ -31,6 +31,9 @@ NOT_IMPORTED = {
     "deno": "a program that yt-dlp starts",
     "safetensors": "transformers reads weights with it",
     "psycopg": "SQLAlchemy imports it when CLIPSIM_DATABASE names it",
+    "faiss-cpu": "an extra: what the benchmark of questions compares with",
+    "usearch": "the same",
+    "essentia": "an extra: what the benchmark of sound compares with",
 }
 HEAVY = {"torch", "torchvision", "transformers", "chromadb", "librosa", "numba", "sklearn", "matplotlib", "scipy", "av"}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import discord
 from discord import app_commands
 
-from bot import gate, links, places, render
+from bot import gate, guilds, links, places, render
 from bot.asking import Interaction, chosen_by, community_of, explain, place_of, texts_of, whisper
 from bot.replies import InteractionReply
 from bot.text import Told
@@ -34,6 +34,12 @@ SEVERAL = 25  # clips that one option names
 COMMAS = 4  # in one title
 
 ClipName = app_commands.Range[str, 1, LONGEST]
+
+
+def may_import(interaction: Interaction) -> bool:
+    """Whether whoever asks may have a playlist's clips added: a manager, or anybody in their own direct messages."""
+    may = interaction.guild_id is None or guilds.may_manage(interaction)
+    return may and chosen_by(interaction).playlist > 0
 
 
 @asynccontextmanager

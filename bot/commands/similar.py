@@ -9,6 +9,7 @@ from discord import app_commands
 
 from bot import links
 from bot.commands import _shared as shared
+from bot.commands import playlist
 from bot.errands import Wish
 from bot.text import ENGLISH, Told
 from bot.views import similar as answers
@@ -51,6 +52,10 @@ def add(tree: app_commands.CommandTree[Any], bot: Bot) -> None:
         async with shared.answering(interaction):
             texts = shared.texts_of(interaction)
             found = links.of(message, bot.hosts)
+            if not found and (lists := links.playlists_of(message)) and shared.may_import(interaction):
+                content, view = playlist.offer(texts, lists[0], shared.chosen_by(interaction).playlist)
+                await interaction.edit_original_response(content=content, view=view)
+                return
             if not found:
                 raise Told("unknown-link", texts.NO_LINK)
             await shared.take(

@@ -17,6 +17,7 @@ from bot.text.operators import (
     page_at,
     port_in_use,
     token_help,
+    youtube_pauses,
 )
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "page_at",
     "port_in_use",
     "token_help",
+    "youtube_pauses",
 ]
 
 ENGLISH, GERMAN = Texts(), German()

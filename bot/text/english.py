@@ -117,6 +117,23 @@ class Texts(Replies):
         """A similarity, with two digits."""
         return f"{value:.2f}".replace("-", "−")
 
+    # Waiting, and trying again; a `moment` is a time as Discord shows it to each reader
+
+    def again(self, moment: str) -> str:
+        """Said below an error that waiting may mend."""
+        return f"I try again {moment}."
+
+    def waiting_for_youtube(self, moment: str) -> str:
+        """Said of a link whose clip may not be fetched yet."""
+        return f"Waiting for YouTube: its turn comes {moment}."
+
+    def youtube_refuses(self, problem: str, moment: str) -> str:
+        """Said to whoever looks after the server, when YouTube begins to refuse; `problem` is the error's sentence."""
+        return (
+            f"{problem} New links are taken and wait; I ask YouTube again {moment}. Whoever runs this bot finds what "
+            "helps in its documentation, under “YouTube”."
+        )
+
     # What the library says of a clip: its sentences are English, another language translates those it knows
 
     def note(self, sentence: str) -> str:
@@ -262,6 +279,7 @@ class Texts(Replies):
     PLAYLIST_DECLINED = "Not added."
     PLAYLIST_LISTING = "Looking at the playlist …"
     PLAYLIST_CANCEL = "Cancel"
+    PLAYLIST_PRIVATELY = "It has begun; how far it is, I tell you in a direct message."
     PLAYLIST_KNOWN = "All of its clips are here already."
 
     def playlist_offer(self, most: int) -> str:

@@ -90,6 +90,21 @@ class German(GermanReplies, Texts):
             shown.append(("Links in Arbeit", str(waiting)))
         return shown
 
+    def again(self, moment: str) -> str:
+        """Said below an error that waiting may mend."""
+        return f"Ich versuche es {moment} noch einmal."
+
+    def waiting_for_youtube(self, moment: str) -> str:
+        """Said of a link whose clip may not be fetched yet."""
+        return f"Wartet auf YouTube: An die Reihe kommt er {moment}."
+
+    def youtube_refuses(self, problem: str, moment: str) -> str:
+        """Said to whoever looks after the server, when YouTube begins to refuse."""
+        return (
+            f"{problem} Neue Links werden angenommen und warten; {moment} frage ich YouTube wieder. Wer diesen Bot "
+            "betreibt, findet in der Anleitung unter „YouTube“, was hilft."
+        )
+
     def number(self, value: float) -> str:
         """A similarity, with two digits."""
         return f"{value:.2f}".replace("-", "−").replace(".", ",")
@@ -229,6 +244,7 @@ class German(GermanReplies, Texts):
     PLAYLIST_DECLINED = "Nicht hinzugefügt."
     PLAYLIST_LISTING = "Ich sehe mir die Playlist an …"
     PLAYLIST_CANCEL = "Abbrechen"
+    PLAYLIST_PRIVATELY = "Es hat begonnen; wie weit es ist, sage ich dir in einer Direktnachricht."
     PLAYLIST_KNOWN = "Alle ihre Clips sind schon da."
 
     def playlist_offer(self, most: int) -> str:

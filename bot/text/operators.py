@@ -39,6 +39,12 @@ def page_at(address: str) -> str:
     return f"The web page is at {address}"
 
 
+def youtube_pauses(problem: str, until: str, waiting: int) -> str:
+    """On the web page, while YouTube is left alone; `until` is a time of day."""
+    links = "No link waits." if waiting == 0 else "1 link waits." if waiting == 1 else f"{waiting} links wait."
+    return f"{problem} YouTube is asked again at about {until} UTC. {links}"
+
+
 REFUSED = "Discord refuses DISCORD_TOKEN: copy it again from https://discord.com/developers/applications, under “Bot”."
 NO_CONTENT_INTENT = (
     "Discord does not grant the message-content intent, so pasted links go unseen; commands and the message menu work. "

@@ -83,7 +83,7 @@ async def show(interaction: Interaction, listing: Listing, *, key: str = "", pag
     """Put a page of a list into the response; a list without a `key` is kept, and gets one."""
     sim: ClipSim = interaction.client.sim
     community, texts = asking.community_of(interaction), asking.texts_of(interaction)
-    key = key or await sim.keep_listing(listing.stored(), community=community)
+    key = key or await sim.keep_list(listing.stored(), community=community)
     page = min(page, max(0, (len(listing.entries) - 1) // pages.SIZE))
     here = [entry.id for _, entry in part(listing, page, pages.SIZE)]
     clips = await sim.known(here, community=community)
@@ -132,7 +132,7 @@ class Press(
         async with parts.pressed(interaction, int(found["owner"], 36)):
             sim: ClipSim = interaction.client.sim
             community, texts = asking.community_of(interaction), asking.texts_of(interaction)
-            stored = await sim.listing(found["key"], community=community)
+            stored = await sim.kept_list(found["key"], community=community)
             if stored is None:
                 raise Told("unknown-clip", texts.LISTING_GONE)
             listing = Listing.read(stored)

@@ -120,6 +120,7 @@ class Questions:
     async def _run(self, question: Question) -> None:
         try:
             question.answer = await self._answer(question)
+            await self._sim.shown(question.answer)
         except ClipSimError as error:
             question.error = error
         except asyncio.CancelledError:

@@ -12,7 +12,8 @@
 | `GET /api/complete?text=` | titles of the library that fit |
 | `GET /map.png` | the library as a picture |
 | `GET /look/{token}` | one community's map, by a signed link from `/map` in Discord, which ends after a day |
-| `GET /healthz` | 200 where all is well, else 503 |
+| `GET /healthz`, `GET /readyz` | 200 where the process is alive, and where it can do all that it is for; else 503 |
+| `GET /metrics` | figures for Prometheus |
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import asyncio
 import logging
 import tempfile
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -29,11 +30,14 @@ from typing import TYPE_CHECKING, Any, get_args
 import jinja2
 from aiohttp import web
 
+from bot import text
+from bot.health import Discord, Health
 from bot.web import looks
 from bot.web.auth import Handler, guard, secure_headers
 from bot.web.questions import Question, Questions, named
 from bot.web.shown import SENSES, answer_json, error_json, percent, picture, plain, status_of, web_link
 from bot.web.thumbs import Thumbs
+from bot.web.vitals import PATHS, Vitals
 from clipsim import __version__
 from clipsim.errors import ClipSimError, UnexpectedError
 from clipsim.model import HOME, JSON, MODALITIES, Answer, By, Stage
@@ -49,13 +53,10 @@ MAX_K = 25  # results
 DEFAULT_K = 5
 NEWEST = 24  # clips listed on the page
 PATIENCE = 0.6  # seconds that a form waits: a clip in the library is answered by then, without a progress page
-HEALTH_TIMEOUT = 5.0  # seconds
 MAPS = 16  # pictures and pages of maps that are kept in memory
 STATIC = Path(__file__).parent / "static"
 STAGES: tuple[Stage, ...] = get_args(Stage)
 WAYS: dict[By, str] = {"all": "everything", "audio": "sound", "video": "look", "lyrics": "words"}
-
-Discord = Callable[[], JSON]
 
 
 class BadRequestError(ClipSimError):
@@ -113,7 +114,9 @@ class Page:
         """What is similar to a clip of the library."""
         k, by = number(request.query.get("k")), way(request.query.get("by"))
         found = await named(self.sim, request.match_info["id"])
-        return await self._answered(request, await self.sim.query(found, k, by), k, by)
+        answer = await self.sim.query(found, k, by)
+        await self.sim.shown(answer)
+        return await self._answered(request, answer, k, by)
 
     async def vote(self, request: web.Request) -> web.Response:
         """A thumb was put on a result, or taken off: 303 to the answer that it was put on."""
@@ -189,19 +192,6 @@ class Page:
         clips = await self.sim.complete(request.query.get("text", "")[:100], limit=10)
         return web.json_response([{"id": clip.id, "title": plain(clip.title)} for clip in clips])
 
-    async def healthz(self, request: web.Request) -> web.Response:
-        """Whether all is well, for a supervisor."""
-        talk: JSON = self.discord() if self.discord else {"state": "off"}
-        try:
-            async with asyncio.timeout(HEALTH_TIMEOUT):
-                report: JSON = {"ok": True, **await self.sim.status()}
-        except ClipSimError as error:
-            report = {"ok": False, "error": error_json(error)}
-        except TimeoutError:
-            report = {"ok": False, "error": error_json(UnexpectedError("The library does not answer."))}
-        report |= {"ok": well(report.get("ok")) and well(report.get("index")) and well(talk), "discord": talk}
-        return web.json_response(report, status=200 if report["ok"] else 503, headers={"Cache-Control": "no-store"})
-
     # helpers
 
     def _question(self, request: web.Request) -> Question:
@@ -218,13 +208,21 @@ class Page:
 
     def _page(self, template: str, status: int = 200, **values: Any) -> web.Response:
         talk = self.discord() if self.discord else None
-        values = {"refresh": False, "k": DEFAULT_K, "discord": talk, "version": __version__} | values
+        given = {"refresh": False, "k": DEFAULT_K, "discord": talk, "version": __version__, "pause": self._pause()}
+        values = given | values
         values["token"] = self.settings.discord_token is not None
         text = self._templates.get_template(template).render(values)
         return web.Response(text=text, content_type="text/html", status=status, headers={"Cache-Control": "no-cache"})
 
+    def _pause(self) -> str | None:
+        """A sentence where YouTube is being left alone."""
+        youtube = self.sim.youtube()
+        if youtube.error is None or youtube.until is None:
+            return None
+        return text.youtube_pauses(str(youtube.error), f"{youtube.until:%H:%M}", youtube.waiting)
+
     def _refused(self, request: web.Request, status: int, error: JSON) -> web.Response:
-        if request.path.startswith("/api/") or request.path == "/healthz":
+        if request.path.startswith("/api/") or request.path in PATHS:
             return web.json_response({"error": error}, status=status)
         return self._page("error.html", status, error=error, status_code=status)
 
@@ -283,14 +281,9 @@ def way(value: str | None) -> By:
     return value
 
 
-def well(part: object) -> bool:
-    """Whether a part of a health report is well: it is not False, and says neither `ok: false` nor an error."""
-    if isinstance(part, dict):
-        return part.get("ok", True) is not False
-    return part is not False
-
-
-def make_app(sim: ClipSim, settings: Settings, *, discord: Discord | None = None) -> web.Application:
+def make_app(
+    sim: ClipSim, settings: Settings, *, discord: Discord | None = None, health: Health | None = None
+) -> web.Application:
     """The page as an application for `aiohttp.web.AppRunner`.
 
     Args:
@@ -298,7 +291,9 @@ def make_app(sim: ClipSim, settings: Settings, *, discord: Discord | None = None
         settings: `web_host` says by which name the page may be called, `allowed_hosts` which links are fetched.
         discord: tells the state of the Discord client, for `/healthz` and the foot of the page: a dict with `state`,
             and `ok: False` where it is not well.
+        health: what `/healthz` and `/readyz` ask; by default it knows of no watchdog and no workers.
     """
+    vitals = Vitals(sim, health or Health(sim, settings, discord))
     page = Page(sim, settings, discord)
     app = web.Application(
         middlewares=[secure_headers, page.errors, guard(settings.web_host, settings.web_url)], client_max_size=MAX_BODY
@@ -312,7 +307,9 @@ def make_app(sim: ClipSim, settings: Settings, *, discord: Discord | None = None
             web.post("/vote", page.vote),
             web.get("/map.png", page.map),
             web.get("/look/{token}", page.look),
-            web.get("/healthz", page.healthz),
+            web.get("/healthz", vitals.healthz),
+            web.get("/readyz", vitals.readyz),
+            web.get("/metrics", vitals.metrics),
             web.post("/api/answer", page.api_answer),
             web.get("/api/jobs/{job}", page.api_job),
             web.get("/api/similar", page.api_similar),

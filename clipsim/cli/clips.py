@@ -132,6 +132,7 @@ def similar(
                 found: Answer = await sim.answer(
                     clip, k=k, by=by, method=method, weights=weighed, diversity=diversity, progress=stage
                 )
+            await sim.shown(found)
         if json or everywhere.json:
             show.document(show.answer(found))
             return 0

@@ -129,7 +129,7 @@ def _mpnet(layer: Any) -> _Layer:
 def _layer(layer: Any, inputs: Sequence[nn.Linear], attended: nn.Linear, norm: nn.LayerNorm) -> _Layer:
     together = torch.cat([part.weight for part in inputs]), torch.cat([part.bias for part in inputs])
     wide, narrow = layer.intermediate.dense, layer.output.dense
-    return _Layer(
+    made = _Layer(
         inputs=linear(*together),
         attended=linear(attended.weight, attended.bias),
         attention_norm=norm,
@@ -137,3 +137,6 @@ def _layer(layer: Any, inputs: Sequence[nn.Linear], attended: nn.Linear, norm: n
         narrow=linear(narrow.weight, narrow.bias),
         output_norm=layer.output.LayerNorm,
     )
+    for spent in (*inputs, attended, wide, narrow):  # layer by layer, so that the weights are never there twice
+        spent.weight = nn.Parameter(torch.empty(0), requires_grad=False)
+    return made

@@ -1,6 +1,7 @@
 """Sources: who is a clip, where it is fetched from, and the words that come with it.
 
-`parse` and `find_links` tell who it is, `fetch` gets its `Media`, `read_lyrics` reads words out of any file.
+`parse` and `find_links` tell who it is, `fetch` gets its `Media`, `read_lyrics` reads words out of any file;
+`find_playlists` and `listing` tell which clips a playlist has.
 """
 
 from __future__ import annotations
@@ -12,13 +13,24 @@ from typing import TYPE_CHECKING
 from clipsim.sources._process import Standby
 from clipsim.sources.links import Source, find_links, parse
 from clipsim.sources.lyrics import read_lyrics
+from clipsim.sources.playlists import Listing, find_playlists, listing
 
 if TYPE_CHECKING:
     from clipsim.model import Media
     from clipsim.settings import Settings
     from clipsim.sources.youtube import Arrived, Received
 
-__all__ = ["Source", "Standby", "fetch", "find_links", "parse", "read_lyrics"]
+__all__ = [
+    "Listing",
+    "Source",
+    "Standby",
+    "fetch",
+    "find_links",
+    "find_playlists",
+    "listing",
+    "parse",
+    "read_lyrics",
+]
 
 
 async def fetch(

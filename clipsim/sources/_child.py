@@ -12,6 +12,7 @@ with the fragments of one stream).
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -43,6 +44,7 @@ FIELDS = (  # of yt-dlp's info, those that a Clip is made of
 MAX_FIELD = 2000  # characters of one string
 MAX_ITEMS = 100  # of one list, of MAX_ITEM characters each
 MAX_ITEM = 300
+GONE = ("[Private video]", "[Deleted video]")  # what YouTube calls a clip of a list that cannot be seen
 CAPTIONS = "captions"  # the stem of the caption file
 DIRECT = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")  # taken away from a fetch that goes past any proxy
 NAMES = {".webm", ".mp4", ".m4a", ".mkv", ".mp3", ".ogg", ".opus", ".flac", ".wav", ".ts", ".aac"}
@@ -52,7 +54,7 @@ NAMES = {".webm", ".mp4", ".m4a", ".mkv", ".mp3", ".ogg", ".opus", ".flac", ".wa
 class Request:
     """What the parent asks for."""
 
-    kind: str  # "youtube" or "web"
+    kind: str  # "youtube", "web", or "list": which clips a playlist has
     url: str
     folder: str
     hosts: list[str]
@@ -62,6 +64,7 @@ class Request:
     cookies: str | None
     proxy: str | None
     cache: str | None
+    most: int = 0  # clips that are listed
 
 
 def _too_long(seconds: float, limit: float) -> ClipSimError:
@@ -119,6 +122,8 @@ class Fetch:
             raise kind() from error
 
     def _run(self, ydl: Any) -> dict[str, Any]:
+        if self.request.kind == "list":
+            return self._list(ydl)
         youtube = self.request.kind == "youtube"
         info = ydl.extract_info(self.request.url, download=False, process=False, ie_key="Youtube" if youtube else None)
         self._judge(info)
@@ -137,6 +142,18 @@ class Fetch:
             raise errors.NotMedia("What was fetched holds neither sound nor picture.", hint="")
         fields["duration"] = fields.get("duration") or answer.pop("seconds")
         return {"info": fields, **answer}
+
+    def _list(self, ydl: Any) -> dict[str, Any]:
+        """{title, ids, total}: the clips of a playlist that can be seen, none of them looked into."""
+        info = ydl.extract_info(self.request.url, download=False, ie_key="YoutubeTab") or {}
+        ids = []
+        for entry in itertools.islice(info.get("entries") or (), self.request.most):
+            away = entry.get("title") in GONE or entry.get("live_status") in ("is_live", "is_upcoming")
+            if isinstance(entry.get("id"), str) and not away:
+                ids.append(entry["id"][:MAX_ITEM])
+        if not ids:
+            raise errors.EmptyPlaylist
+        return {"title": _bounded(info.get("title")), "ids": ids, "total": _bounded(info.get("playlist_count"))}
 
     def _download(self, ydl: Any, info: Mapping[str, Any], formats: tuple[_streams.Format, ...]) -> dict[str, Any]:
         """Every stream and the captions at once, each told as a part when it is complete. The first failure counts."""
@@ -178,13 +195,15 @@ class Fetch:
 
     def _options(self) -> dict[str, Any]:
         request = self.request
-        youtube = request.kind == "youtube"
+        youtube = request.kind in ("youtube", "list")
+        names = {"youtube": ["^youtube$"], "list": ["^youtube:tab$"], "web": ["default"]}
+        listed = {"extract_flat": True, "playlistend": request.most, "noplaylist": False, "match_filter": None}
         return {
             "quiet": True,
             "noprogress": True,
             "no_color": True,
             "logger": self,
-            "allowed_extractors": ["^youtube$"] if youtube else ["default"],
+            "allowed_extractors": names[request.kind],
             "noplaylist": True,
             "ignoreerrors": False,
             "match_filter": self._judge,
@@ -212,7 +231,7 @@ class Fetch:
             "cookiefile": request.cookies,
             "proxy": request.proxy if youtube else "",
             "cachedir": request.cache or False,
-        }
+        } | (listed if request.kind == "list" else {})
 
     # yt-dlp's logger
 

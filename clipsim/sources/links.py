@@ -95,7 +95,7 @@ def find_links(message: str, hosts: Sequence[str] = ()) -> list[Source]:
     Bare ids are not looked for, nor paths; `hosts` as for `parse`.
     """
     found: dict[str, Source] = {}
-    for candidate in _candidates(message[:MAX_MESSAGE], hosts):
+    for candidate in candidates(message[:MAX_MESSAGE], hosts):
         try:
             source = _link(candidate if _SCHEME.match(candidate) else f"https://{candidate}", hosts, candidate)
         except (UnknownLink, HostNotAllowed):
@@ -104,7 +104,8 @@ def find_links(message: str, hosts: Sequence[str] = ()) -> list[Source]:
     return list(found.values())
 
 
-def _candidates(message: str, hosts: Sequence[str]) -> Iterator[str]:
+def candidates(message: str, hosts: Sequence[str] = ()) -> Iterator[str]:
+    """Whatever in a message looks like a link to YouTube, has a scheme, or begins with one of `hosts`."""
     patterns = [_IN_MESSAGE]
     if hosts:
         names = "(?:{})".format("|".join(re.escape(host) for host in hosts))

@@ -63,7 +63,7 @@ async def fetch(
     done = False
     arrivals = _Arrivals(source, work, folder, progress, arrived)
     try:
-        cookies = _copied(settings.cookies, work)
+        cookies = copied(settings.cookies, work)
         request: JSON = {
             "kind": source.kind,
             "url": source.url,
@@ -82,7 +82,7 @@ async def fetch(
         done = True
         return media
     except OSError as error:
-        raise _disk(error) from error
+        raise disk(error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
         if not done:
@@ -175,7 +175,7 @@ def _work_folder(folder: Path) -> tuple[bool, Path]:
         folder.mkdir(parents=True, exist_ok=True)
         return made, Path(tempfile.mkdtemp(prefix=".fetch-", dir=folder.absolute()))
     except OSError as error:
-        raise _disk(error) from error
+        raise disk(error) from error
 
 
 def _forget(folder: Path) -> None:
@@ -183,7 +183,8 @@ def _forget(folder: Path) -> None:
         folder.rmdir()
 
 
-def _disk(error: OSError) -> ClipSimError:
+def disk(error: OSError) -> ClipSimError:
+    """What the disk said, as one of our errors."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull()
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
@@ -191,7 +192,7 @@ def _disk(error: OSError) -> ClipSimError:
     return FetchFailed()
 
 
-def _copied(cookies: Path | None, work: Path) -> str | None:
+def copied(cookies: Path | None, work: Path) -> str | None:
     """A copy of the cookies: yt-dlp writes them back, and two fetches at once would spoil the operator's file."""
     if cookies is None:
         return None

@@ -21,8 +21,8 @@ class Pool(Protocol):
         """Encode one modality of one clip. Raises a `ClipSimError`; never blocks the event loop."""
         ...
 
-    async def warm(self) -> None:
-        """Load the encoders now instead of with the first clip."""
+    async def warm(self) -> BaseException | None:
+        """Load the encoders now instead of with the first clip; returns what prevented it, which is logged."""
         ...
 
     async def close(self) -> None:

@@ -25,6 +25,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from clipsim import logs
+from clipsim.context import Context, call_for, current, working_for
 from clipsim.encoders import Preset
 from clipsim.errors import ClipSimError, EncodeTimeout, WorkerDied
 from clipsim.model import Features, Media, Modality
@@ -45,6 +47,7 @@ class _Request:
     modality: Modality = field(compare=False)
     media: Media = field(compare=False)
     result: asyncio.Future[Features] = field(compare=False)
+    context: Context = field(default_factory=current, compare=False)  # for whom
     attempts: int = field(default=0, compare=False)
 
 
@@ -91,15 +94,16 @@ class LocalPool:
             if not request.result.done() or request.result.cancelled():
                 await self._give_up(request)
 
-    async def warm(self) -> None:
-        """Load the encoders in every worker. A failure is logged, and shows again with the first clip."""
+    async def warm(self) -> BaseException | None:
+        """Load the encoders in every worker. A failure is logged and returned, and shows again with the first clip."""
         from clipsim.workers import stages
 
-        for result in await asyncio.gather(
-            *(worker.run(stages.load, self._preset) for worker in self._workers), return_exceptions=True
-        ):
-            if isinstance(result, BaseException):
-                log.warning("the encoders could not be loaded ahead: %s", result)
+        loading = (worker.run(stages.load, self._preset) for worker in self._workers)
+        found = await asyncio.gather(*loading, return_exceptions=True)
+        failures = [result for result in found if isinstance(result, BaseException)]
+        for failure in failures:
+            log.warning("the encoders could not be loaded ahead: %s", failure)
+        return failures[0] if failures else None
 
     async def close(self) -> None:
         """Kill the workers."""
@@ -123,7 +127,8 @@ class LocalPool:
             if not batch:
                 self._idle.append(worker)
                 return
-            task = asyncio.create_task(self._serve(worker, batch))
+            with working_for(batch[0].context):  # of several at once, the first is named in the log
+                task = asyncio.create_task(self._serve(worker, batch))
             self._serving[task] = batch
             task.add_done_callback(lambda done, worker=worker: self._served(done, worker))  # type: ignore[misc]
 
@@ -215,10 +220,13 @@ class _Worker:
         loop = asyncio.get_running_loop()
         if self._executor is None:
             self._executor = ProcessPoolExecutor(
-                1, mp_context=multiprocessing.get_context("spawn"), initializer=_start, initargs=(self._threads,)
+                1,
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=_start,
+                initargs=(self._threads, logs.inherited()),
             )
             self._pid, self.batches = await loop.run_in_executor(self._executor, _introduce)
-        return await loop.run_in_executor(self._executor, function, *arguments)
+        return await loop.run_in_executor(self._executor, call_for, current(), function, *arguments)
 
     def kill(self) -> None:
         executor, pid = self._executor, self._pid
@@ -242,12 +250,16 @@ def _introduce() -> tuple[int, dict[Modality, int]]:
     return os.getpid(), {modality: stages.batch_size(modality) for modality in ORDER}
 
 
-def _start(threads: int) -> None:
-    """Make a fresh worker a quiet child: it leaves Ctrl-C to its parent and does not outlive it."""
+def _start(threads: int, setup: logs.Setup | None) -> None:
+    """Make a fresh worker a quiet child: it leaves Ctrl-C to its parent, logs as it does and does not outlive it."""
+    logs.take_over(setup)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, str(threads))
+    # Threads that wait for the others sleep: spinning, they take the processor from whoever they wait for, where
+    # another process is busy too (a window of words then took up to three times as long).
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with suppress(OSError, AttributeError):
         os.nice(5)  # the bot must stay quick while media is encoded

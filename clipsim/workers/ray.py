@@ -111,11 +111,13 @@ class RayPool:
         found: Features = await self._run("encode", parcel)
         return found
 
-    async def warm(self) -> None:
-        """Load the encoders in every actor. A failure is logged, and shows again with the first clip."""
-        for result in await asyncio.gather(*(self._run("load") for _ in self._actors), return_exceptions=True):
-            if isinstance(result, BaseException):
-                log.warning("the encoders could not be loaded ahead: %s", result)
+    async def warm(self) -> BaseException | None:
+        """Load the encoders in every actor. A failure is logged and returned, and shows again with the first clip."""
+        found = await asyncio.gather(*(self._run("load") for _ in self._actors), return_exceptions=True)
+        failures = [result for result in found if isinstance(result, BaseException)]
+        for failure in failures:
+            log.warning("the encoders could not be loaded ahead: %s", failure)
+        return failures[0] if failures else None
 
     async def close(self) -> None:
         """Kill the actors, and stop Ray if this pool started it."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,10 @@ import discord
 import pytest
 import yarl
 
-from bot import app, logs, text
-from clipsim import settings
+from bot import app, client, text
+from clipsim import logs, settings
+from clipsim.context import Context, working_for
+from clipsim.errors import InvalidSetting
 from tests.conftest import ROOT
 from tests.doubles.discord import FakeDiscord
 from tests.doubles.sim import SimDouble
@@ -249,6 +254,54 @@ async def test_when_discord_cannot_be_reached_it_is_tried_again(on_the_wire, mon
             await eventually(lambda: side.state()["ok"])
 
 
+async def test_several_connections_share_the_servers(on_the_wire, monkeypatch):
+    async def at_once(bot: object, shard: int | None, *, initial: bool = False) -> None:
+        """Instead of the five seconds that Discord wants between two connections."""
+
+    monkeypatch.setattr(discord.Client, "before_identify_hook", at_once)
+    link = "https://youtu.be/clip0000001"
+    async with FakeDiscord(shards=2) as double:
+        guilds = [double.home, *(double.add_guild(f"server {n}") for n in range(3))]
+        while len({guild.shard(2) for guild in guilds}) < 2:
+            guilds.append(double.add_guild("another"))
+        rooms = [double.channel(f"room{n}", guild).name for n, guild in enumerate(guilds)]
+        on_the_wire(double.url)
+        sim = SimDouble()
+        side = app.Chat(sim, settings.load(discord_token="x", shards="auto"))  # type: ignore[arg-type]
+        left = await sim.accept(link, community="1", requester=None, reply={"channel": double.channel("room0").id})
+        async with running(side, double.token):
+            await double.connected()
+            await eventually(lambda: side.state()["ok"])
+            assert [each["shard"] for each in double.identified] == [[0, 2], [1, 2]]
+            assert side.state()["guilds"] == len(guilds)
+            for room in rooms:  # whichever connection hears of it
+                asked = await double.say(room, "ann", link)
+                await double.wait_for_message(
+                    lambda reply, to=asked: reply.reference == to.id and reply.embeds[0].get("title")
+                )
+                assert (await double.answered(await double.slash("help", channel=room))).embeds
+            await eventually(lambda: sim.begun.count(left.id) == 1)
+            await eventually(lambda: set(side.state()["latency"]) == {"0", "1"})
+            await double.invalidate()  # both begin anew
+            await eventually(lambda: len(double.identified) == 4)
+            await double.connected()
+            await eventually(lambda: side.state()["ok"])
+            assert sim.begun.count(left.id) == 1
+
+
+def test_how_many_connections_is_a_setting():
+    one = client.make(SimDouble(), settings.load())  # type: ignore[arg-type]
+    three = client.make(SimDouble(), settings.load(shards="3"))  # type: ignore[arg-type]
+    assert not isinstance(one, discord.AutoShardedClient)
+    assert isinstance(three, discord.AutoShardedClient) and three.shard_count == 3
+
+
+@pytest.mark.parametrize("shards", ["0", "many", "-1", "1.5"])
+def test_shards_are_off_auto_or_a_number(shards):
+    with pytest.raises(InvalidSetting, match="CLIPSIM_SHARDS"):
+        settings.load(shards=shards)
+
+
 # Logs
 
 
@@ -274,6 +327,51 @@ def test_the_token_is_never_logged_not_even_in_a_traceback():
     assert first.endswith(f"failed with {logs.HIDDEN}\\nforged")
     assert below[0] == "    Traceback (most recent call last):"
     assert all(line.startswith("    ") for line in below)
+
+
+def test_what_is_done_for_a_job_names_it_once():
+    with working_for(Context(job=17)):
+        assert entry("fetched").endswith("bot: job=17 fetched")
+        assert entry("job=%d accepted", 17).endswith("bot: job=17 accepted")
+    assert entry("fetched").endswith("bot: fetched")
+
+
+def test_as_json_an_event_is_one_object_without_secrets():
+    try:
+        raise ValueError("bad s3cret.token")
+    except ValueError:
+        record = logging.LogRecord("bot", logging.INFO, __file__, 1, "a\n%s", ("s3cret.token\x1b",), sys.exc_info())
+    with working_for(Context(job=17)):
+        line = logs.Objects("s3cret.token").format(record)
+    assert "s3cret" not in line and "\n" not in line and "\x1b" not in line
+    event = json.loads(line)
+    assert event["message"] == f"a\n{logs.HIDDEN}\x1b" and (event["job"], event["level"]) == (17, "INFO")
+    assert event["error"] == "ValueError" and "Traceback" in event["traceback"]
+    assert datetime.fromisoformat(event["time"]).tzinfo is not None
+
+
+def test_a_worker_logs_as_the_process_that_started_it(tmp_path):
+    code = (
+        "import logging, os\n"
+        "from clipsim import logs, context\n"
+        "from clipsim.workers.local import _start\n"
+        "from concurrent.futures import ProcessPoolExecutor\n"
+        "import multiprocessing\n"
+        "def work():\n"
+        "    logging.getLogger('work').info('at it with s3cret')\n"
+        "if __name__ == '__main__':\n"
+        "    logs.set_up('INFO', 's3cret', form='json')\n"
+        "    spawn = multiprocessing.get_context('spawn')\n"
+        "    start = (1, logs.inherited())\n"
+        "    with ProcessPoolExecutor(1, mp_context=spawn, initializer=_start, initargs=start) as pool:\n"
+        "        pool.submit(context.call_for, context.Context(job=17), work).result()\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=env, check=True)
+    event = json.loads(done.stderr)
+    assert (event["job"], event["message"], event["logger"]) == (17, f"at it with {logs.HIDDEN}", "work")
 
 
 def test_logs_are_set_up_once(capsys):

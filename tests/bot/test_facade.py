@@ -25,7 +25,8 @@ from tests.doubles.youtube import FakeYouTube
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
 PATIENCE = 120  # seconds that a clip may take on a busy machine
-IDS = [f"facade0000{n}" for n in range(4)]
+IDS = [f"facade0000{n}" for n in range(5)]
+LIST = "PLfacade0123456789"
 HOSTILE = "Loud @everyone **[x](https://evil.example)** <@1>"
 
 
@@ -43,6 +44,7 @@ async def chat(tmp_path_factory) -> AsyncIterator[FakeDiscord]:
             media = make_clip(folder / f"{video}.mp4", rhythm=80 + 30 * number, tone=220 + 110 * number, seconds=3)
             title = HOSTILE if number == 1 else f"Song {number}"
             youtube.add(video, title=title, artist=f"Artist {number}", audio=media, video=media)
+        youtube.add_playlist(LIST, [*IDS, "removedclip"], title="Everything")
         for name, value in youtube.environment().items():
             patch.setenv(name, value)
         given = settings.load(data=folder / "library", workers=1)
@@ -123,6 +125,22 @@ async def test_clusters(chat):
     assert text.CLUSTERS_TITLE in said
     assert "clip" in said
     assert "Song 0" in await answered(chat, "cluster", clip="Song 0")
+
+
+async def test_a_repost_is_told_and_a_playlist_adds_what_is_new(chat):
+    first = chat.messages("general")[0].reference
+    message = await chat.say("general", "bob", watch(IDS[0]))
+    reply = await chat.wait_for_message(lambda m: m.reference == message.id and "Artist 0 – Song 0" in m.text, PATIENCE)
+    assert f"/{first})" in reply.text  # a link to the first post
+    assert f"<@{chat.user('ann').id}>" in reply.text
+    chat.user("boss").manager = True
+    message = await chat.say("general", "boss", f"https://www.youtube.com/playlist?list={LIST}")
+    offer = await chat.wait_for_message(lambda m: m.reference == message.id, PATIENCE)
+    await chat.press(offer, f"playlist:add:{LIST}", author="boss")
+    await chat.until(lambda: text.playlist_done(1, 1, 2, False) in offer.content, PATIENCE)
+    assert "Everything" in offer.content
+    used = await chat.slash("forget", clip=IDS[4], author="boss")
+    assert (await chat.answered(used)).content == "Forgotten: Artist 4 – Song 4."
 
 
 async def test_library(chat):

@@ -24,6 +24,7 @@ from bot.web.routes import make_app
 from bot.web.shown import STATUS, plain, status_of
 from bot.web.thumbs import COOKIE, MOST
 from clipsim import errors
+from clipsim.courtesy import Youtube
 from clipsim.model import Answer, Clip, Cluster, Label, Match, Progress, Vote
 from clipsim.settings import Settings
 
@@ -58,8 +59,11 @@ class Shelf:
         self.sick: Exception | None = None
         self.glimpse = False  # whether something can be said before all is known
         self.maps = 0
+        self.recommended: list[str] = []
         self.cast: dict[tuple[str, str, str], Vote] = {}  # by voter, query and result
         self.key = b"of this library"
+        self.free = 10**12
+        self.refusal: Youtube | None = None
 
     async def clips(self, *, limit: int | None = None, **_: Any) -> list[Clip]:
         return self.all[:limit]
@@ -108,6 +112,9 @@ class Shelf:
             raise self.sick
         return replace(await self.query(self.all[0], k), status="added")
 
+    async def shown(self, answer: Answer) -> None:
+        self.recommended += [match.clip.id for match in answer.results]
+
     async def secret(self) -> bytes:
         return self.key
 
@@ -128,7 +135,13 @@ class Shelf:
     async def status(self) -> dict[str, Any]:
         if self.sick:
             raise self.sick
-        return {"clips": len(self.all), "method": "raw", "index": {"ok": True}}
+        return {"clips": len(self.all), "method": "raw", "index": {"ok": True}, "jobs": {"queued": 2}}
+
+    async def room(self) -> dict[str, int]:
+        return {"free": self.free, "index": 5, "database": 7}
+
+    def youtube(self) -> Youtube:
+        return self.refusal or Youtube("closed", None, None, None, 0, 60.0, 300)
 
 
 class Served:
@@ -224,6 +237,7 @@ async def test_what_is_known_early_is_shown_early(serve: Serve) -> None:
     assert seen["early"] is None and seen["answer"]["pending"] == []
     page = await served.page(f"/answer/{job}")
     assert "alone" not in page and 'id="progress"' not in page and 'action="/vote"' in page
+    assert served.shelf.recommended == [each.id for each in CLIPS[1:]]  # once, and not by what was said early
 
 
 async def test_progress_is_shown_until_the_answer_is_there(serve: Serve) -> None:
@@ -696,21 +710,29 @@ async def test_the_map_is_drawn_once_for_each_state_of_the_library(serve: Serve)
 
 async def test_health(serve: Serve) -> None:
     talk = {"state": "connected", "ok": True}
-    served = await serve(*CLIPS, discord=lambda: talk)
+    served = await serve(*CLIPS, discord=lambda: talk, DISCORD_TOKEN="a.b.c")
     report = await served.api("/healthz")
     assert report["ok"] is True
     assert report["clips"] == 3
     assert report["index"] == {"ok": True}
     assert report["discord"] == talk
     talk |= {"state": "the token was refused", "ok": False}
-    assert (await served.api("/healthz", 503))["ok"] is False
+    report = await served.api("/healthz")  # to start the process again would bring nothing
+    assert report["discord"]["ok"] is False
+    report = await served.api("/readyz", 503)
+    assert (report["ok"], report["missing"]) == (False, ["discord"])
     talk["ok"] = True
+    assert (await served.api("/readyz"))["ok"] is True
     served.shelf.sick = errors.IndexUnavailable()
     assert (await served.api("/healthz", 503))["error"]["code"] == "index"
+    report = await served.api("/readyz", 503)
+    assert report["missing"] == ["library"] and report["library"]["error"]["code"] == "index"
 
 
 async def test_health_without_discord(serve: Serve) -> None:
-    assert (await (await serve()).api("/healthz"))["discord"] == {"state": "off"}
+    served = await serve()
+    assert (await served.api("/healthz"))["discord"] == {"state": "off"}
+    assert "discord" not in await served.api("/readyz")
 
 
 # in a browser

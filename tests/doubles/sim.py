@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from clipsim.errors import EmptyLibrary, InvalidSetting, MissingModality, UnknownClip
+from clipsim.courtesy import Youtube
+from clipsim.errors import EmptyLibrary, EmptyPlaylist, InvalidSetting, MissingModality, UnknownClip
 from clipsim.model import (
     HOME,
     JSON,
@@ -37,6 +38,7 @@ from clipsim.model import (
     Surprise,
     Vote,
 )
+from clipsim.sources import Listing
 
 STAGES: tuple[Stage, ...] = ("fetching", "listening", "reading", "watching", "comparing")
 
@@ -50,8 +52,8 @@ class Job:
     reply: JSON
     state: str = "queued"
     error_code: str | None = None
-    retry_at: datetime | None = None
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
+    retry_at: datetime | None = None
 
 
 class Rows(dict[int, Job]):
@@ -86,6 +88,7 @@ class SimDouble:
     why: str = "Both are electronic, at 120 beats per minute."
     jobs: Rows = field(default_factory=lambda: Rows())
     begun: list[int] = field(default_factory=list)  # ids of jobs, in the order they were run
+    lists: dict[str, Listing] = field(default_factory=dict)  # by a playlist's id
     posts: dict[tuple[str, str], Post] = field(default_factory=dict)  # by community and clip
     chosen: dict[str, JSON] = field(default_factory=dict)
     gone: dict[str, datetime] = field(default_factory=dict)
@@ -95,6 +98,8 @@ class SimDouble:
     seen: list[tuple[list[str], str, str | None]] = field(default_factory=list)  # ids, community, place
     drawn: list[tuple[str, Any, Any]] = field(default_factory=list)  # community, lit, highlight
     called: list[tuple[str, Any]] = field(default_factory=list)
+    again: list[int] = field(default_factory=list)  # ids of failed jobs that are due
+    refusals: list[Any] = field(default_factory=list)  # who wants to hear that YouTube refuses
     before: Callable[[str], None] | None = None  # told the name of each method as it is called
 
     def _called(self, name: str, *what: Any) -> None:
@@ -122,7 +127,37 @@ class SimDouble:
     async def pending(self) -> list[Job]:
         return [replace(job) for job in self.jobs.values() if job.state == "queued"]
 
-    async def run(self, job_id: int, *, k: int = 5, progress: Progress | None = None) -> Answer:
+    async def due(self) -> list[Job]:
+        again, self.again = self.again, []
+        return [replace(self.jobs[job_id], state="queued") for job_id in again]
+
+    async def job(self, job_id: int, community: str | None = None) -> Job:
+        return replace(self.jobs[job_id])
+
+    async def prune_jobs(self) -> int:
+        return 0
+
+    def youtube(self) -> Youtube:
+        return Youtube("closed", None, None, None, 0, 60.0, 300)
+
+    def when_youtube_refuses(self, listener: Any) -> None:
+        self.refusals.append(listener)
+
+    def may_alarm(self, community: str) -> bool:
+        return True
+
+    def when_stage_ends(self, listener: Any) -> None:
+        pass
+
+    async def run(
+        self,
+        job_id: int,
+        *,
+        k: int = 5,
+        progress: Progress | None = None,
+        waits: Any = None,
+        background: bool = False,
+    ) -> Answer:
         job = self.jobs[job_id]
         self.begun.append(job_id)
         for stage in STAGES:
@@ -154,6 +189,12 @@ class SimDouble:
 
     async def jobs_answering(self, name: str, value: int) -> list[Job]:
         return [replace(job) for job in self.jobs.values() if job.reply.get(name) == value]
+
+    async def listing(self, playlist: str, most: int = 50) -> Listing:
+        self._called("listing", playlist, most)
+        if playlist not in self.lists:
+            raise EmptyPlaylist
+        return replace(self.lists[playlist], clips=self.lists[playlist].clips[:most])
 
     # communities
 
@@ -261,12 +302,12 @@ class SimDouble:
         clips = [what.clip] if isinstance(what, Surprise) else clips
         self.seen.append(([clip.id for clip in clips] if clips is not None else list(what), community, place))
 
-    async def keep_listing(self, what: JSON, *, community: str = HOME) -> str:
+    async def keep_list(self, what: JSON, *, community: str = HOME) -> str:
         key = f"key-{len(self.listings)}"
         self.listings[key] = community, json.loads(json.dumps(what))
         return key
 
-    async def listing(self, key: str, *, community: str = HOME) -> JSON | None:
+    async def kept_list(self, key: str, *, community: str = HOME) -> JSON | None:
         whose, what = self.listings.get(key, ("", None))
         return what if whose == community else None
 
@@ -326,10 +367,8 @@ class SimDouble:
         job = self.jobs[job_id]
         assert job.community == community
         job.state = "queued"
+        self.again.append(job_id)
         return replace(job)
-
-    async def due(self) -> list[Job]:
-        return []
 
     def asked(self, name: str) -> list[Any]:
         """What a method was called with, each time."""

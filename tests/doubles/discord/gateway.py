@@ -30,6 +30,7 @@ class Session:
     events: list[dict[str, Any]] = field(default_factory=list)  # all that were dispatched; the n-th has number n
     connection: Connection | None = None
     resumes: int = 0
+    shard: tuple[int, int] = (0, 1)  # which, of how many
 
 
 class Connection:
@@ -103,7 +104,7 @@ class Connection:
                 "chunk_count": 1,
                 "nonce": data.get("nonce"),
             }
-            await self.server.dispatch("GUILD_MEMBERS_CHUNK", chunk)
+            await self.server.send(self.session, "GUILD_MEMBERS_CHUNK", chunk)
         elif self.session is None:
             await self.socket.close(code=NOT_AUTHENTICATED)
 
@@ -116,11 +117,12 @@ class Connection:
         elif data.get("intents", 0) & PRIVILEGED & ~self.server.privileged:
             await self.socket.close(code=BAD_INTENTS, message=b"Disallowed intent(s).")
         else:
-            self.session = Session(secrets.token_hex(16), data["intents"], connection=self)
+            shard = tuple(data.get("shard") or (0, 1))
+            self.session = Session(secrets.token_hex(16), data["intents"], connection=self, shard=shard)
             self.server.sessions.append(self.session)
-            await self.server.dispatch("READY", self.server.ready(self.session))
-            for guild in self.server.guilds():
-                await self.server.dispatch("GUILD_CREATE", guild)
+            await self.server.send(self.session, "READY", self.server.ready(self.session))
+            for guild in self.server.guilds(shard):
+                await self.server.send(self.session, "GUILD_CREATE", guild)
             await self.server.changed()
 
     async def _resume(self, data: dict[str, Any]) -> None:
@@ -134,5 +136,5 @@ class Connection:
                 await self.send(DISPATCH, event["d"], event=event["t"], number=number)
         self.session, known.connection = known, self
         known.resumes += 1
-        await self.server.dispatch("RESUMED", {"_trace": []})
+        await self.server.send(known, "RESUMED", {"_trace": []})
         await self.server.changed()

@@ -90,6 +90,20 @@ class User:
 
 
 @dataclass(eq=False)
+class Guild:
+    """A server. Its messages of the system and its notices to moderators go to these channels, where it has any."""
+
+    name: str
+    id: int = field(default_factory=snowflake)
+    system: Channel | None = None
+    moderators: Channel | None = None
+
+    def shard(self, count: int) -> int:
+        """The connection that hears of it, of so many."""
+        return (self.id >> 22) % count
+
+
+@dataclass(eq=False)
 class Channel:
     """A text channel, or a direct message channel where `guild` is None. `denied` is what the bot may not do there."""
 
@@ -166,6 +180,7 @@ class Message:
     attachments: list[JSON] = field(default_factory=list)
     flags: int = 0
     reference: int | None = None  # the message it replies to
+    nonce: str | None = None
     interaction: Interaction | None = None
     deleted: bool = False
     edited: str | None = None
@@ -250,6 +265,7 @@ class Interaction:
     followups: list[Message] = field(default_factory=list)
     choices: list[JSON] | None = None
     expired: bool = False
+    late: bool = False  # it was acknowledged after Discord had given it up
     done: asyncio.Event = field(default_factory=asyncio.Event)  # acknowledged
     source: Message | None = None  # whose component was used
     modal: JSON | None = None  # that it was answered with

@@ -60,7 +60,12 @@ async def me(call: Call) -> Answer:
 @route("GET", "/gateway/bot")
 async def gateway(call: Call) -> Answer:
     starts = {"total": 1000, "remaining": 999, "reset_after": 14400000, "max_concurrency": 1}
-    return 200, {"url": call.discord.gateway_url, "shards": 1, "session_start_limit": starts}
+    return 200, {"url": call.discord.gateway_url, "shards": call.discord.shards, "session_start_limit": starts}
+
+
+@route("GET", "/users/{user}")
+async def user(call: Call) -> Answer:
+    return 200, call.discord.user_by_id(int(call.path["user"])).json()
 
 
 @route("GET", "/applications/@me")
@@ -136,9 +141,24 @@ async def send(call: Call) -> Answer:
                 }
                 raise Refusal(400, 50035, "Invalid Form Body", errors)
             reference = None
-    message = Message(channel, call.discord.bot, reference=int(reference) if reference else None)
+    nonce = call.payload.get("nonce")
+    if nonce is not None and len(str(nonce)) > 25:
+        raise Refusal(400, 50035, "Invalid Form Body", {"nonce": {"_errors": [{"code": "NONCE_TYPE_TOO_LONG"}]}})
+    if call.payload.get("enforce_nonce") and (known := call.discord.with_nonce(channel, str(nonce))):
+        return 200, known.json()  # as Discord does for some minutes: no second message
+    message = Message(channel, call.discord.bot, reference=int(reference) if reference else None, nonce=nonce)
     await _write(call, message, new=True)
     return 200, message.json()
+
+
+@route("GET", "/channels/{channel}/messages")
+async def history(call: Call) -> Answer:
+    channel = _channel(call, Permission.READ_MESSAGE_HISTORY)
+    after, before = (int(call.query.get(name, 0)) for name in ("after", "before"))
+    found = [m for m in call.discord.history(channel) if m.id > after and (not before or m.id < before)]
+    most = int(call.query.get("limit", 50))
+    found = found[:most] if "after" in call.query else found[-most:]  # those next to it, newest first in either case
+    return 200, [message.json() for message in reversed(found)]
 
 
 @route("GET", "/channels/{channel}/messages/{message}")
@@ -219,6 +239,7 @@ async def respond(call: Call) -> Answer:
         raise Refusal(400, 40060, "Interaction has already been acknowledged.")
     if time.monotonic() - interaction.at > ACK_WITHIN:
         call.discord.failures.append(f"an interaction was not acknowledged within {ACK_WITHIN} s")
+        interaction.late = True
         raise rules.unknown("interaction", 10062)
     kind, data = call.payload["type"], call.payload.get("data") or {}
     component = kind in (DEFERRED_UPDATE, UPDATE) and interaction.kind not in (3, 5)

@@ -26,6 +26,7 @@ from tests.doubles.discord.objects import (
     MANAGERS,
     PRIVILEGED,
     Channel,
+    Guild,
     Interaction,
     Message,
     Permission,
@@ -61,10 +62,19 @@ class Recorded:
 
 @dataclass
 class Limit:
-    """So many more requests of a route are answered with 429."""
+    """So many more requests (of one route, or of all) are answered with 429."""
 
     times: int
     retry_after: float
+
+
+@dataclass
+class Fault:
+    """So many more requests of a route end in a status; `late`: only after what was asked for has been done."""
+
+    times: int
+    status: int
+    late: bool
 
 
 class FakeDiscord:
@@ -74,10 +84,16 @@ class FakeDiscord:
         privileged: the privileged intents that the application may ask for; others close the gateway with 4014.
         heartbeat_interval: seconds.
         buckets: whether the usual rate limits hold (they are announced in headers either way).
+        shards: how many connections are recommended to a bot that asks.
     """
 
     def __init__(
-        self, *, privileged: int = INTENT_MESSAGE_CONTENT, heartbeat_interval: float = 2.0, buckets: bool = True
+        self,
+        *,
+        privileged: int = INTENT_MESSAGE_CONTENT,
+        heartbeat_interval: float = 2.0,
+        buckets: bool = True,
+        shards: int = 1,
     ) -> None:
         self.privileged = privileged & PRIVILEGED
         self.heartbeat_interval = heartbeat_interval
@@ -85,9 +101,12 @@ class FakeDiscord:
         self.locale = "en-US"  # that the guild prefers
         self.token = f"{secrets.token_urlsafe(18)}.{secrets.token_urlsafe(4)}.{secrets.token_urlsafe(27)}"
         self.bot = User("clipsim", bot=True)
-        self.guild = snowflake()
-        self.member = True  # the bot is in the guild
+        self.shards = shards
+        self.home = Guild("a server")
+        self.guild = self.home.id
         self.role = self.guild  # @everyone has the guild's own id
+        self.member = True  # the bot is in the guild
+        self.others: list[Guild] = []
         self.users: dict[str, User] = {}
         self.channels: dict[int, Channel] = {}
         self.commands: list[JSON] = []
@@ -99,6 +118,10 @@ class FakeDiscord:
         self.failures: list[str] = []  # what Discord would not refuse, and nobody should do
         self._messages: dict[int, Message] = {}
         self._limits: dict[str, Limit] = {}
+        self._everywhere = Limit(0, 0.0)
+        self._faults: dict[str, Fault] = {}
+        self._held: dict[str, asyncio.Event] = {}
+        self.down = False  # whether the gateway lets nobody in
         self._spent: dict[tuple[str, str], deque[float]] = defaultdict(deque)
         self._news = asyncio.Condition()
         self._connections: set[Connection] = set()
@@ -147,12 +170,18 @@ class FakeDiscord:
     def user_by_id(self, number: int) -> User:
         return next(user for user in self.users.values() if user.id == number)
 
-    def channel(self, name: str) -> Channel:
-        """A channel of the guild by name; made when first named (before the bot connects)."""
+    def add_guild(self, name: str) -> Guild:
+        """Another server (before the bot connects)."""
+        made = Guild(name)
+        self.others.append(made)
+        return made
+
+    def channel(self, name: str, guild: Guild | None = None) -> Channel:
+        """A channel by name, of the first server or of another; made when first named (before the bot connects)."""
         for known in self.channels.values():
-            if known.name == name:
+            if known.name == name and (guild is None or known.guild == guild.id):
                 return known
-        made = Channel(name, self.guild)
+        made = Channel(name, (guild or self.home).id)
         self.channels[made.id] = made
         return made
 
@@ -169,45 +198,55 @@ class FakeDiscord:
         return {
             "v": 10,
             "user": self.bot.json() | {"verified": True, "email": None, "flags": 0, "mfa_enabled": True},
-            "guilds": [{"id": str(self.guild), "unavailable": True}] if self.member else [],
+            "guilds": [{"id": guild["id"], "unavailable": True} for guild in self.guilds(session.shard)],
+            "shard": list(session.shard),
             "session_id": session.id,
             "resume_gateway_url": self.gateway_url,
             "application": {"id": str(self.bot.id), "flags": 0},
             "private_channels": [],
         }
 
-    def guilds(self) -> list[JSON]:
-        everyone = _role(self.role, "@everyone", ALL & ~Permission.MANAGE_GUILD)
+    def guilds(self, shard: tuple[int, int] = (0, 1)) -> list[JSON]:
+        """The servers that one connection hears of."""
+        which, count = shard
+        all_ = [*([self.home] if self.member else []), *self.others]
+        return [self._guild(guild) for guild in all_ if guild.shard(count) == which]
+
+    def _guild(self, guild: Guild) -> JSON:
+        everyone = _role(guild.id, "@everyone", ALL & ~Permission.MANAGE_GUILD)  # which has the guild's own id
         managers = _role(MANAGERS, "managers", Permission.MANAGE_GUILD)
-        if not self.member:
-            return []
-        return [
-            {
-                "id": str(self.guild),
-                "name": "a server",
-                "owner_id": str(self.user("owner").id),
-                "unavailable": False,
-                "member_count": 2,
-                "large": False,
-                "joined_at": "2020-01-01T00:00:00+00:00",
-                "roles": [everyone, managers],
-                "members": [self.bot.member() | {"user": self.bot.json()}],
-                "channels": [
-                    channel.json(self.bot)
-                    for channel in self.channels.values()
-                    if channel.guild and channel.parent is None
-                ],
-                "threads": [channel.json(self.bot) for channel in self.channels.values() if channel.parent],
-                "features": [],
-                "preferred_locale": self.locale,
-            }
-        ]
+        mine = [channel for channel in self.channels.values() if channel.guild == guild.id]
+        return {
+            "id": str(guild.id),
+            "name": guild.name,
+            "owner_id": str(self.user("owner").id),
+            "unavailable": False,
+            "member_count": 2,
+            "large": False,
+            "joined_at": "2020-01-01T00:00:00+00:00",
+            "roles": [everyone, managers],
+            "members": [self.bot.member() | {"user": self.bot.json()}],
+            "channels": [channel.json(self.bot) for channel in mine if channel.parent is None],
+            "threads": [channel.json(self.bot) for channel in mine if channel.parent],
+            "features": [],
+            "preferred_locale": self.locale,
+            "system_channel_id": str(guild.system.id) if guild.system else None,
+            "public_updates_channel_id": str(guild.moderators.id) if guild.moderators else None,
+        }
 
     # what a test does
 
     async def connected(self, seconds: float = 60.0) -> None:
-        """Wait until the client has a session and its commands are known."""
-        await self.until(lambda: bool(self.sessions and self.sessions[-1].connection and self.commands), seconds)
+        """Wait until the client has a session (one for each of its shards) and its commands are known."""
+
+        def there() -> bool:
+            if not self.sessions or not self.commands:
+                return False
+            open_ = {session.shard for session in self.sessions if session.connection}
+            count = self.sessions[-1].shard[1]
+            return open_ >= {(which, count) for which in range(count)}
+
+        await self.until(there, seconds)
 
     async def say(self, channel: str, author: str, content: str, *, reference: Message | None = None) -> Message:
         """Somebody writes a message; in a channel by name, or `@name` for direct messages with them."""
@@ -308,18 +347,30 @@ class FakeDiscord:
         data = {"target_id": str(message.id), "resolved": resolved}
         return await self._interact(2, self._command(name, MESSAGE_MENU), message.channel.name, author, data, wait=wait)
 
-    async def autocomplete(
-        self, name: str, /, option: str, typed: str, *, author: str = "ann", **others: Any
-    ) -> list[JSON]:
+    async def autocomplete(self, name: str, /, option: str, typed: str, **more: Any) -> list[JSON]:
         """Somebody types into an option: the choices that are offered."""
+        return (await self.typing(name, option, typed, wait=True, **more)).choices or []
+
+    async def typing(
+        self,
+        name: str,
+        /,
+        option: str,
+        typed: str,
+        *,
+        channel: str = "general",
+        author: str = "ann",
+        wait: bool = False,
+        **others: Any,
+    ) -> Interaction:
+        """Somebody types into an option."""
         command = self._command(name, 1)
         known = next(each for each in command["options"] if each["name"] == option)
         if not known.get("autocomplete"):
             raise ValueError(f"/{name} does not complete {option}")
         given = [self._option(command, key, value) for key, value in others.items()]
         given.append({"name": option, "type": known["type"], "value": typed, "focused": True})
-        interaction = await self._interact(4, command, "general", author, {"options": given})
-        return interaction.choices or []
+        return await self._interact(4, command, channel, author, {"options": given}, wait=wait)
 
     async def wait_for_message(self, wanted: Callable[[Message], object], seconds: float = 30.0) -> Message:
         """The first message of the bot that is wanted, now or within so many seconds."""
@@ -360,6 +411,23 @@ class FakeDiscord:
         """Answer the next requests of a route with 429."""
         self._limits[route] = Limit(times, retry_after)
 
+    def limit_all(self, times: int, retry_after: float = 0.5) -> None:
+        """Answer the next requests, of whatever route, with the global 429."""
+        self._everywhere = Limit(times, retry_after)
+
+    def fail(self, route: str, status: int, times: int = 1, *, late: bool = False) -> None:
+        """Answer the next requests of a route with a status such as 502; `late`: after doing what they ask for."""
+        self._faults[route] = Fault(times, status, late)
+
+    def hold(self, route: str) -> asyncio.Event:
+        """Do what requests of a route ask for, but answer only when this is set: a process may end meanwhile."""
+        return self._held.setdefault(route, asyncio.Event())
+
+    def forget_nonces(self) -> None:
+        """Some minutes pass: Discord no longer knows which nonces it has seen."""
+        for message in self._messages.values():
+            message.nonce = None
+
     async def drop_connection(self, code: int | None = None) -> None:
         """Cut the gateway's connection without a word, or close it with a code."""
         for connection in list(self._connections):
@@ -375,7 +443,8 @@ class FakeDiscord:
     async def invalidate(self, *, resumable: bool = False) -> None:
         """Declare the session invalid (opcode 9)."""
         if not resumable:
-            self.sessions[-1].id = "invalid"
+            for session in self.sessions:
+                session.id = "invalid"
         await self._op(INVALID, resumable)
 
     # what the routes and the gateway use
@@ -389,6 +458,16 @@ class FakeDiscord:
         if message is None or message.deleted or message.ephemeral:
             return None
         return message if message.channel is channel else None
+
+    def with_nonce(self, channel: Channel, nonce: str) -> Message | None:
+        """The message that was sent with this nonce."""
+        mine = (message for message in self._messages.values() if message.channel is channel and not message.deleted)
+        return next((message for message in mine if message.nonce is not None and str(message.nonce) == nonce), None)
+
+    def history(self, channel: Channel) -> list[Message]:
+        """All messages of a channel that are still there, oldest first, whoever wrote them."""
+        found = [m for m in self._messages.values() if m.channel is channel and not m.deleted and not m.ephemeral]
+        return sorted(found, key=lambda message: message.id)
 
     async def delete(self, message: Message) -> None:
         message.deleted = True
@@ -427,10 +506,19 @@ class FakeDiscord:
         return event
 
     async def dispatch(self, event: str, data: JSON) -> None:
-        """Send an event to the present session; it is kept for a resuming client."""
+        """Send an event to the present session of whoever hears of its server."""
         if not self.sessions:
             return
-        session = self.sessions[-1]
+        count = self.sessions[-1].shard[1]
+        guild = data["id"] if event.startswith("GUILD_") else data.get("guild_id")
+        which = (int(guild or 0) >> 22) % count
+        for session in reversed(self.sessions):
+            if session.shard == (which, count):
+                await self.send(session, event, data)
+                return
+
+    async def send(self, session: Session, event: str, data: JSON) -> None:
+        """Send an event to a session; it is kept for a resuming client."""
         session.events.append({"t": event, "d": data})
         if session.connection is not None:
             await session.connection.send(DISPATCH, data, event=event, number=len(session.events))
@@ -491,6 +579,8 @@ class FakeDiscord:
     # the server
 
     async def _gateway(self, request: web.Request) -> web.WebSocketResponse:
+        if self.down:
+            return web.Response(status=503)  # type: ignore[return-value]
         socket = web.WebSocketResponse(max_msg_size=4096)
         await socket.prepare(request)
         connection = Connection(self, socket, request)
@@ -512,18 +602,26 @@ class FakeDiscord:
             if token and request.headers.get("Authorization") != f"Bot {self.token}":
                 raise Refusal(401, 0, "401: Unauthorized")
             headers, wait = self._rate(route, request)
+            everywhere = "X-RateLimit-Global" in headers
+            fault = self._fault(route)
             if wait is not None:
                 status: int = 429
-                body: Any = {"message": "You are being rate limited.", "retry_after": wait, "global": False}
+                body: Any = {"message": "You are being rate limited.", "retry_after": wait, "global": everywhere}
+            elif fault is not None and not fault.late:
+                status, body = fault.status, {"message": f"{fault.status}: Server Error", "code": 0}
             else:
                 call = rest.Call(self, dict(request.match_info), dict(request.query), payload, files)
                 status, body = await handler(call)
+                if fault is not None:
+                    status, body = fault.status, {"message": f"{fault.status}: Server Error", "code": 0}
         except Refusal as refusal:
             status, body, code = refusal.status, refusal.body(), refusal.code
         self.requests.append(
             Recorded(time.monotonic(), request.method, path, request.path, payload, files, status, code)
         )
         await self.changed()
+        if (held := self._held.get(route)) is not None:
+            await held.wait()
         if body is None:
             return web.Response(status=status, headers=headers)
         raw = json.dumps(body).encode()  # the content type is exactly application/json: discord.py compares it so
@@ -534,6 +632,10 @@ class FakeDiscord:
     def _rate(self, route: str, request: web.Request) -> tuple[dict[str, str], float | None]:
         """Headers, and how long to wait if the request is refused."""
         wait = None
+        if self._everywhere.times > 0 and "/interactions/" not in request.path and "/webhooks/" not in request.path:
+            self._everywhere.times -= 1
+            wait = self._everywhere.retry_after
+            return self._limited({"X-RateLimit-Global": "true"}, wait) | {"X-RateLimit-Scope": "global"}, wait
         if (forced := self._limits.get(route)) and forced.times > 0:
             forced.times -= 1
             wait = forced.retry_after
@@ -561,6 +663,13 @@ class FakeDiscord:
     @staticmethod
     def _limited(headers: dict[str, str], wait: float | None) -> dict[str, str]:
         return headers if wait is None else headers | {"Retry-After": f"{wait:.3f}", "X-RateLimit-Scope": "user"}
+
+    def _fault(self, route: str) -> Fault | None:
+        fault = self._faults.get(route)
+        if fault is None or fault.times < 1:
+            return None
+        fault.times -= 1
+        return fault
 
     async def _nothing(self, request: web.Request) -> web.Response:
         self.failures.append(f"the double has no {request.method} {request.path}")

@@ -137,6 +137,33 @@ async def test_rate_limits_are_announced_and_kept(discord: FakeDiscord, rest: Re
     assert (await rest("GET", "/users/@me"))[0] == 200
 
 
+async def test_a_nonce_makes_one_message_of_two_and_a_history_shows_it(discord: FakeDiscord, rest: Rest) -> None:
+    where = SEND.format(discord.channel("general").id)
+    asked = await discord.say("general", "ann", "before")
+    sent = {"content": "x", "nonce": "17", "enforce_nonce": True, **QUIET}
+    (_, one), (_, two) = [await rest("POST", where, sent) for _ in range(2)]
+    assert one["id"] == two["id"]
+    discord.forget_nonces()
+    assert (await rest("POST", where, sent))[1]["id"] != one["id"]
+    assert (await rest("POST", where, sent | {"nonce": "1" * 26}))[0] == 400
+    status, found = await rest("GET", f"{where}?limit=100&after={asked.id}")
+    assert status == 200 and [message["content"] for message in found] == ["x", "x"]
+    assert found[-1]["id"] == one["id"]  # newest first
+    assert [m["content"] for m in (await rest("GET", f"{where}?limit=1"))[1]] == ["x"]
+
+
+async def test_faults_that_a_test_asks_for(discord: FakeDiscord, rest: Rest) -> None:
+    where = SEND.format(discord.channel("general").id)
+    discord.fail("POST /channels/{channel}/messages", 503)
+    assert (await rest("POST", where, {"content": "x", **QUIET}))[0] == 503 and discord.messages() == []
+    discord.fail("POST /channels/{channel}/messages", 502, late=True)
+    assert (await rest("POST", where, {"content": "x", **QUIET}))[0] == 502 and len(discord.messages()) == 1
+    discord.limit_all(1, 0.5)
+    status, body = await rest("GET", "/users/@me")
+    assert (status, body["global"], body["retry_after"]) == (429, True, 0.5)
+    assert (await rest("GET", "/users/@me"))[0] == 200
+
+
 async def test_interactions_are_answered_once_in_time_and_by_token(discord: FakeDiscord, rest: Rest) -> None:
     status, known = await rest(
         "PUT", f"/applications/{discord.bot.id}/commands", [{"name": "hi", "description": "x", "type": 1}]
@@ -316,3 +343,83 @@ async def test_discord_py_itself_is_content(discord: FakeDiscord, tmp_path: Path
     finally:
         child.terminate()
         await child.wait()
+
+
+def row(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {"content": "x", "components": [{"type": 1, "components": list(parts)}], **QUIET}
+
+
+def select(**more: Any) -> dict[str, Any]:
+    return {"type": 3, "custom_id": "s", "options": [{"label": "a", "value": "a"}]} | more
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        row(select(options=[])),
+        row(select(options=[{"label": "x" * 101, "value": "a"}])),
+        row(select(options=[{"label": "a", "value": "a"}] * 2)),
+        row(select(options=[{"label": str(n), "value": str(n)} for n in range(26)])),
+        row(select(options=[{"label": n, "value": n, "default": True} for n in "ab"])),
+        row(select(min_values=2)),
+        row(select(custom_id="x" * 101)),
+        row(select(placeholder="x" * 151)),
+        row(select(), {"type": 2, "custom_id": "b", "label": "beside a select"}),
+        row({"type": 8, "custom_id": "c", "max_values": 1, "default_values": [{"id": "1"}, {"id": "2"}]}),
+    ],
+)
+async def test_limits_of_selects(discord: FakeDiscord, rest: Rest, payload: dict[str, Any]) -> None:
+    status, body = await rest("POST", SEND.format(discord.channel("general").id), payload)
+    assert (status, body["code"]) == (400, 50035)
+
+
+async def test_threads_and_reactions(discord: FakeDiscord, rest: Rest) -> None:
+    general, mute = discord.channel("general"), discord.channel("mute")
+    mute.denied = Permission.ADD_REACTIONS | Permission.CREATE_PUBLIC_THREADS
+    said, quiet = await discord.say("general", "ann", "hello"), await discord.say("mute", "ann", "hello")
+    start = "/channels/{}/messages/{}/threads"
+    assert (await rest("POST", start.format(mute.id, quiet.id), {"name": "x"}))[1]["code"] == 50013
+    assert (await rest("POST", start.format(general.id, said.id), {"name": "x" * 101}))[1]["code"] == 50035
+    status, thread = await rest("POST", start.format(general.id, said.id), {"name": "a thread"})
+    assert (status, thread["id"], thread["parent_id"]) == (201, str(said.id), str(general.id))
+    assert (await rest("POST", start.format(general.id, said.id), {"name": "again"}))[1]["code"] == 160004
+    assert (await rest("POST", SEND.format(thread["id"]), {"content": "in it", **QUIET}))[0] == 200
+    one = "/channels/{}/messages/{}/reactions/%E2%9C%85/@me"
+    assert (await rest("PUT", one.format(mute.id, quiet.id)))[1]["code"] == 50013
+    assert (await rest("PUT", one.format(general.id, said.id)))[0] == 204
+    assert said.reactions == ["✅"]
+    assert (await rest("DELETE", one.format(general.id, said.id)))[0] == 204
+    assert (await rest("DELETE", one.format(general.id, said.id)))[1]["code"] == 10014
+    discord.user("ann").closed = True
+    status, body = await rest("POST", SEND.format(discord.dm(discord.user("ann")).id), {"content": "x", **QUIET})
+    assert (status, body["code"]) == (403, 50007)
+
+
+async def test_components_and_modals(discord: FakeDiscord, rest: Rest) -> None:
+    button = {"type": 2, "custom_id": "b", "label": "Press", "style": 2}
+    _, sent = await rest("POST", SEND.format(discord.channel("general").id), row(button))
+    message = next(each for each in discord.messages() if str(each.id) == sent["id"])
+    callback = "/interactions/{}/{}/callback"
+    use = await discord.press(message, "b", wait=False)
+    field = {"type": 4, "custom_id": "f", "label": "x" * 46, "style": 1}
+    modal = {"title": "T", "custom_id": "m", "components": [{"type": 1, "components": [field]}]}
+    assert (await rest("POST", callback.format(use.id, use.token), {"type": 9, "data": modal}))[1]["code"] == 50035
+    field["label"] = "A field"
+    assert (await rest("POST", callback.format(use.id, use.token), {"type": 9, "data": modal}))[0] == 204
+    assert use.modal == modal
+    use = await discord.press(message, "b", wait=False)
+    update = {"type": 7, "data": {"content": "pressed", "components": [], **QUIET}}
+    assert (await rest("POST", callback.format(use.id, use.token), update))[0] == 204
+    assert (message.content, message.components) == ("pressed", [])
+    with pytest.raises(ValueError, match="has no b"):
+        await discord.press(message, "b", wait=False)
+    await rest(
+        "PUT",
+        f"/applications/{discord.bot.id}/commands",
+        [{"name": "hi", "description": "x", "type": 1, "default_member_permissions": "32"}],
+    )
+    with pytest.raises(ValueError, match="does not offer"):
+        await discord.slash("hi", wait=False)
+    discord.user("boss").manager = True
+    use = await discord.slash("hi", author="boss", wait=False)
+    assert (await rest("POST", callback.format(use.id, use.token), {"type": 6}))[1]["code"] == 50035  # no component

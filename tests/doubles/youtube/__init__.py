@@ -189,6 +189,23 @@ class FakeYouTube:
             self.pages[id]["error"] = list(ERRORS[error])
         self.behaviour[f"/page/{id}"] = error if error == "stall-page" else ""
 
+    def add_playlist(
+        self,
+        id: str,
+        videos: Sequence[str],
+        *,
+        title: str = "A playlist",
+        total: int | None = None,
+        error: str | None = None,
+        **entries: Mapping[str, Any],
+    ) -> None:
+        """A playlist of videos by their ids; `entries` says more about some, by id (`-` written as `_`)."""
+        listed = [{"id": video, "title": f"Title of {video}", **entries.get(video, {})} for video in videos]
+        self.pages[id] = {"entries": listed, "title": title, "total": len(videos) if total is None else total}
+        if error:
+            self.pages[id] = {"error": list(ERRORS[error])}
+        self.behaviour[f"/page/{id}"] = ""
+
     def serve(self, path: str, body: bytes = b"", *, redirect: str | None = None) -> str:
         """Serve a file (its type by its suffix), or a redirect, at a path; returns its address."""
         self.files[path] = body
