@@ -98,6 +98,7 @@ class SimDouble:
     seen: list[tuple[list[str], str, str | None]] = field(default_factory=list)  # ids, community, place
     drawn: list[tuple[str, Any, Any]] = field(default_factory=list)  # community, lit, highlight
     called: list[tuple[str, Any]] = field(default_factory=list)
+    glimpses: bool = False  # whether there is an early answer while the picture is being watched
     again: list[int] = field(default_factory=list)  # ids of failed jobs that are due
     refusals: list[Any] = field(default_factory=list)  # who wants to hear that YouTube refuses
     before: Callable[[str], None] | None = None  # told the name of each method as it is called
@@ -155,6 +156,7 @@ class SimDouble:
         *,
         k: int = 5,
         progress: Progress | None = None,
+        early: Callable[[Answer], None] | None = None,
         waits: Any = None,
         background: bool = False,
     ) -> Answer:
@@ -163,6 +165,9 @@ class SimDouble:
         for stage in STAGES:
             if progress is not None:
                 await asyncio.to_thread(progress, stage)  # as from a worker's thread
+            if stage == "watching" and self.glimpses and early is not None:
+                seen = replace(clip(0, "Half seen"), url=job.source, modalities=("audio",))
+                early(replace(await self.query(seen, k, community=job.community), pending=("video",)))
             if self.pause:
                 await asyncio.sleep(self.pause)
         if (trouble := self.troubles.get(job.source)) is not None:
