@@ -25,11 +25,11 @@ from bot.gate import Admission
 from bot.replies import Reply
 from bot.text import Texts, for_locale
 from bot.turns import Turns, Work
-from bot.views import answered, clusters, similar
-from bot.views.answered import Answered
+from bot.views import clusters, similar
+from bot.views.answered import Answered, under
 from clipsim.context import Context, working_for
 from clipsim.errors import ClipSimError, NoSuchJob, UnexpectedError
-from clipsim.model import JSON, By, Stage
+from clipsim.model import JSON, Answer, By, Stage
 
 if TYPE_CHECKING:
     from clipsim.core import ClipSim
@@ -145,7 +145,7 @@ class Errands:
         if left > 0:
             parts[-1].set_footer(text=texts.links_left_out(left))
         finished = frozenset(range(len(taken))) - jobs.keys()
-        board = Board(reply, parts, finished=finished, post=wish.post, below=answered.below(texts, len(taken)))
+        board = Board(reply, parts, finished=finished, post=wish.post, below=under(texts, len(taken)))
         self._boards.add(board)
         errands = [Errand(job, board, place, len(taken), wish, left, background) for place, job in jobs.items()]
         await board.begin()
@@ -197,18 +197,21 @@ class Errands:
         job, wish, texts, board = errand.job, errand.wish, errand.texts, errand.board
         loop, piece, budget = asyncio.get_running_loop(), asyncio.current_task(), render.share(errand.parts)
         show = partial(board.tell, errand.place)
-
-        early_seen = False
+        first = str((job.reply or {}).get("first") or "")
+        answered = False  # from sound and words: what else is being done with it is not told any more
 
         def told(stage: Stage) -> None:  # from any thread
-            if not early_seen:
-                loop.call_soon_threadsafe(show, render.progress(texts, str(job.source), stage))
+            loop.call_soon_threadsafe(step, stage)
 
-        def early(answer: Answer) -> None:
-            nonlocal early_seen
-            if wish.show == "similar" and wish.by == "all":
-                early_seen = True
-                show(render.answer(texts, answer, budget=budget))
+        def step(stage: Stage) -> None:
+            if not answered:
+                show(render.progress(texts, str(job.source), stage))
+
+        def early(found: Answer) -> None:
+            nonlocal answered
+            answered = True
+            log.info("answered early reply=%s", board.record.get("message"))
+            show(render.answer(texts, found, budget=budget, first=first))
 
         def waits(until: datetime | None) -> None:
             if until is None:
@@ -219,8 +222,14 @@ class Errands:
             self._turns.pause(piece)
             show(render.waiting(texts, str(job.source), until))
 
+        plain = wish.show == "similar" and wish.by == "all"
         answer = await self._sim.run(
-            job.id, k=wish.k, progress=told, early=early, waits=waits, background=errand.imported
+            job.id,
+            k=wish.k,
+            progress=told,
+            waits=waits,
+            background=errand.imported,
+            early=early if plain else None,
         )
         row = {**(job.reply or {}), **board.record}
         if not row.get("known") and (place := _place(row, wish)):
@@ -235,7 +244,7 @@ class Errands:
         votes = await self._sim.votes(clip, voter=str(owner), community=job.community)
         below = Answered(clip, partial(similar.view, texts, similar.of(answer, owner, wish.k, wish.by), votes))
         await self._sim.shown(answer, community=job.community, place=str(wish.where or row["channel"]))
-        return render.answer(texts, answer, by=wish.by, budget=budget, first=str(row.get("first") or "")), below
+        return render.answer(texts, answer, by=wish.by, budget=budget, first=first), below
 
     def later(self, community: str, work: Work) -> None:
         """Have work done that yields to the links somebody waits for."""
@@ -324,7 +333,7 @@ class Errands:
                 return
             shown = await _shown(reply) if count > 1 else []
             parts = shown[:count] + [discord.Embed(description="…") for _ in range(count - len(shown))]
-            finished, below = frozenset(range(count)), answered.below(texts, count)
+            finished, below = frozenset(range(count)), under(texts, count)
             board = Board(reply, parts, finished=finished, post=row.get("post"), below=below)
             self._boards.add(board)
         log.info("jobs=%s taken up again", names)

@@ -20,7 +20,7 @@ class Answered:
     view: Callable[[], ui.View]
 
 
-def below(texts: Texts, parts: int) -> Callable[[Mapping[int, Answered]], ui.View | None]:
+def under(texts: Texts, parts: int) -> Callable[[Mapping[int, Answered]], ui.View | None]:
     """For a reply of so many parts: the view, from those that were answered."""
 
     def made(answered: Mapping[int, Answered]) -> ui.View | None:
