@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import aiohttp
 import discord
+from discord import ui
 
 from bot.replies import Reply
 from clipsim.model import JSON
@@ -31,8 +33,12 @@ class Board:
         *,
         finished: frozenset[int] = frozenset(),
         post: int | None = None,
+        below: Callable[[Mapping[int, Any]], ui.View | None] | None = None,
     ) -> None:
+        """`below` makes what is put below the reply when all is done, from what the parts were finished with."""
         self.post = post  # the message that it answers
+        self._below = below
+        self._answers: dict[int, Any] = {}
         self._reply = reply
         self._parts = list(parts)
         self._open = set(range(len(parts))) - finished
@@ -59,11 +65,13 @@ class Board:
             self._parts[part] = embed
             self._touch()
 
-    def finish(self, part: int, embed: discord.Embed) -> None:
+    def finish(self, part: int, embed: discord.Embed, answer: Any = None) -> None:
         """Show a part's final state. When it was the last, the board is written at once."""
         if part in self._open:
             self._open.discard(part)
             self._parts[part] = embed
+            if answer is not None:
+                self._answers[part] = answer
             if not self._open and self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
@@ -114,7 +122,7 @@ class Board:
         for attempt in range(1, TRIES + 1):
             self._dirty = False
             try:
-                await self._reply.show(self._parts)
+                await self._reply.show(self._parts, self._view())
             except (discord.NotFound, discord.Forbidden) as error:
                 self._gone = True
                 log.info("reply=%s given up: %s", self._reply.record().get("message"), error)
@@ -125,6 +133,9 @@ class Board:
                 await asyncio.sleep(PATIENCE * attempt)
                 continue
             return
+
+    def _view(self) -> ui.View | None:
+        return self._below(self._answers) if self._below is not None and not self._open else None
 
     @staticmethod
     def _refused(error: BaseException) -> bool:

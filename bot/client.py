@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import discord
@@ -17,6 +18,7 @@ from bot.departures import Departures
 from bot.errands import Errands
 from bot.guilds import Guilds, community
 from bot.imports import Imports
+from bot.pictures import Pictures
 from bot.posts import Posts
 from bot.text.commands import Translator
 
@@ -62,6 +64,9 @@ class Bot(discord.Client):
         )
         self.sim = sim
         self.hosts = settings.hosts
+        self.web_url = settings.web_url
+        self.pictures = Pictures(sim)
+        self._known: list[re.Pattern[str]] = []  # names of the parts that are understood
         self.errands = Errands(sim, self, workers=settings.workers)
         self.alarm = Alarm(sim, self)
         self.chosen = Guilds(sim)
@@ -101,6 +106,21 @@ class Bot(discord.Client):
             await self.imports.resume(await self.errands.resume())
             await self.departures.connected()
             self._forgetting = asyncio.create_task(self.departures.run(), name="forget who is gone")
+
+    def add_dynamic_items(self, *items: type[discord.ui.DynamicItem[discord.ui.Item[Any]]]) -> None:
+        """Understand these parts of messages, whoever wrote them."""
+        super().add_dynamic_items(*items)
+        self._known += [item.__discord_ui_compiled_template__ for item in items]
+
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        """A part that nobody understands: its message is an earlier version's."""
+        if interaction.type is not discord.InteractionType.component:
+            return
+        data: Any = interaction.data or {}
+        name = str(data.get("custom_id", ""))
+        if not any(known.fullmatch(name) for known in self._known):
+            log.info("interaction=%d is for a part that is not known: %s", interaction.id, name)
+            await commands.whisper(interaction, text.for_locale(interaction.locale).STALE_BUTTON)
 
     async def on_message(self, message: discord.Message) -> None:
         """Answer the links of a message with one reply."""

@@ -25,6 +25,8 @@ from bot.gate import Admission
 from bot.replies import Reply
 from bot.text import for_locale
 from bot.turns import Turns, Work
+from bot.views import clusters, similar
+from bot.views.answered import Answered, under
 from bot.wishes import Errand, Wish, first_post, place_of
 from clipsim.context import Context, working_for
 from clipsim.errors import ClipSimError, NoSuchJob, UnexpectedError
@@ -94,7 +96,8 @@ class Errands:
                 parts[place] = render.failure(texts, str(source.url), *explained(error, f"link={source.url}"))
         if left > 0:
             parts[-1].set_footer(text=texts.links_left_out(left))
-        board = Board(reply, parts, finished=frozenset(range(len(taken))) - jobs.keys(), post=wish.post)
+        finished = frozenset(range(len(taken))) - jobs.keys()
+        board = Board(reply, parts, finished=finished, post=wish.post, below=under(texts, len(taken)))
         self._boards.add(board)
         errands = [Errand(job, board, place, len(taken), wish, left, background) for place, job in jobs.items()]
         await board.begin()
@@ -128,8 +131,9 @@ class Errands:
             return  # it was withdrawn; its number may be another's by now
         del self._waiting[job.id]
         with working_for(Context(job.id, job.community, errand.imported)):
+            below: Answered | None = None
             try:
-                embed = await self._answer(errand)
+                embed, below = await self._answer(errand)
                 log.info("answered reply=%s", errand.board.record.get("message"))
             except Exception as error:
                 told = explained(error, f"link={job.source}")
@@ -139,9 +143,9 @@ class Errands:
                 self._mine.discard(job.id)
             if errand.left > 0 and errand.place == errand.parts - 1:
                 embed.set_footer(text=texts.links_left_out(errand.left))
-            errand.board.finish(errand.place, embed)
+            errand.board.finish(errand.place, embed, below)
 
-    async def _answer(self, errand: Errand) -> discord.Embed:
+    async def _answer(self, errand: Errand) -> tuple[discord.Embed, Answered | None]:
         job, wish, texts, board = errand.job, errand.wish, errand.texts, errand.board
         loop, budget, pausing = asyncio.get_running_loop(), render.share(errand.parts), self.pausing()
         show = partial(board.tell, errand.place)
@@ -181,12 +185,17 @@ class Errands:
         row = {**(job.reply or {}), **board.record}
         if not row.get("known") and (place := place_of(row, wish)):
             await self._sim.set_place(answer.query, place, community=job.community)
+        clip, owner = answer.query, _owner(job)
         if wish.show == "cluster":
-            cluster = await self._sim.cluster_of(answer.query, community=job.community)
-            return render.cluster(texts, answer.query, cluster, budget=budget)
+            cluster = await self._sim.cluster_of(clip, community=job.community)
+            below = Answered(clip, partial(clusters.of_clip, texts, clip, cluster, owner))
+            return render.cluster(texts, clip, cluster, budget=budget), below
         if wish.by != "all":
-            answer = await self._sim.query(answer.query, wish.k, wish.by, community=job.community)
-        return render.answer(texts, answer, by=wish.by, budget=budget, first=first)
+            answer = await self._sim.query(clip, wish.k, wish.by, community=job.community)
+        votes = await self._sim.votes(clip, voter=str(owner), community=job.community)
+        below = Answered(clip, partial(similar.view, texts, similar.of(answer, owner, wish.k, wish.by), votes))
+        await self._sim.shown(answer, community=job.community, place=str(wish.where or row["channel"]))
+        return render.answer(texts, answer, by=wish.by, budget=budget, first=first), below
 
     def later(self, community: str, work: Work) -> None:
         """Have work done that yields to the links somebody waits for."""
@@ -287,7 +296,8 @@ class Errands:
                 return
             shown = await _shown(reply) if count > 1 else []
             parts = shown[:count] + [discord.Embed(description="…") for _ in range(count - len(shown))]
-            board = Board(reply, parts, finished=frozenset(range(count)), post=row.get("post"))
+            finished, below = frozenset(range(count)), under(texts, count)
+            board = Board(reply, parts, finished=finished, post=row.get("post"), below=below)
             self._boards.add(board)
         log.info("jobs=%s taken up again", names)
         for place, job in by_place.items():
@@ -338,6 +348,12 @@ class Errands:
             task.cancel()
         await asyncio.gather(*self._at_once, return_exceptions=True)
         await self._turns.close()
+
+
+def _owner(job: Any) -> int:
+    """Whose the buttons under an answer are."""
+    requester = str(job.requester or "")
+    return int(requester) if requester.isascii() and requester.isdecimal() else 0
 
 
 async def _shown(reply: Any) -> list[discord.Embed]:

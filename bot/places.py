@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import discord
+from discord import ui
 
 from bot import render
 from bot.replies import InteractionReply, LeftResponse, MessageReply, Reply
@@ -54,7 +55,7 @@ async def restored(client: discord.Client, row: JSON) -> Reply:
         return QuietReply(where, row["channel"], row["quiet"])
     if row.get("private"):
         channel = await client.create_dm(discord.Object(int(row["private"])))
-        reply = MessageReply(channel, channel.id, nonce=row.get("nonce"))
+        reply = MessageReply(channel, channel.id, nonce=row.get("nonce"), buttons=False)
     else:
         reply = MessageReply(
             where,
@@ -64,6 +65,7 @@ async def restored(client: discord.Client, row: JSON) -> Reply:
             embeds=row.get("embeds", True),
             nonce=row.get("nonce"),
             seek=client.user.id if client.user else None,
+            buttons=row.get("buttons", True),
         )
     return LeftResponse(row, client, reply) if row.get("token") else reply
 
@@ -96,7 +98,7 @@ class QuietReply:
         self._mute = mute
         self._shown: list[str] = []
 
-    async def show(self, embeds: Sequence[discord.Embed]) -> None:
+    async def show(self, embeds: Sequence[discord.Embed], view: ui.View | None = None) -> None:
         """Put the reaction that says how it stands."""
         if self._mute:
             return
@@ -132,20 +134,20 @@ class PrivateReply:
         self._nonce = secrets.token_hex(8)
         self._reply: MessageReply | None = None
 
-    async def show(self, embeds: Sequence[discord.Embed]) -> None:
+    async def show(self, embeds: Sequence[discord.Embed], view: ui.View | None = None) -> None:
         """Write or edit it."""
         if self._reply is not None:
-            await self._reply.show(embeds)
+            await self._reply.show(embeds, view)
             return
         try:
             channel = self._user.dm_channel or await self._user.create_dm()  # type: ignore[attr-defined]
-            reply = MessageReply(channel, channel.id, nonce=self._nonce)
-            await reply.show(embeds)
+            reply = MessageReply(channel, channel.id, nonce=self._nonce, buttons=False)
+            await reply.show(embeds, view)
         except discord.Forbidden:
             if self._fallback is None:
                 raise
             reply = self._fallback
-            await reply.show(embeds)
+            await reply.show(embeds, view)
         self._reply = reply
 
     def record(self) -> JSON:
@@ -162,7 +164,7 @@ class PrivateResponse(InteractionReply):
     async def elsewhere(self) -> MessageReply | None:
         """A direct message."""
         channel = await self._interaction.user.create_dm()
-        return MessageReply(channel, channel.id)
+        return MessageReply(channel, channel.id, buttons=False)
 
     def record(self) -> JSON:
         """Whose it is: a later process can edit it while its token lives, and nothing but its token reaches it."""

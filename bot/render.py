@@ -224,12 +224,17 @@ def share(parts: int) -> int:
 # Whole replies
 
 
-def answer(texts: Texts, found: Answer, *, by: By = "all", budget: int = TOTAL, first: str = "") -> discord.Embed:
+def answer(
+    texts: Texts, found: Answer, *, by: By = "all", budget: int = TOTAL, first: str = "", page: int = 0
+) -> discord.Embed:
     """The clip, its cluster, and the clips most like it, each with a link, its similarity and why.
 
-    `first` is Markdown of our own that is said before all that: when the clip was posted first.
+    `first` is Markdown of our own that is said before all that: when the clip was posted first. `page`, from 0, is
+    named from the second on. An early answer says what it does not know yet, and is not `finished`.
     """
     heads = [first] if first else []
+    if found.pending:
+        heads.append(f"⏳ {texts.pending(found.pending)}")
     if found.cluster:
         heads.append(f"**{safe(found.cluster.label, 120)}** · {texts.group(found.cluster.size)}")
     if compared := texts.compared_by(by):
@@ -239,6 +244,8 @@ def answer(texts: Texts, found: Answer, *, by: By = "all", budget: int = TOTAL, 
     elif heads:
         heads.append("")
     notes = (texts.notice(found.notice or ""), *map(texts.note, found.query.notes))
+    if page:
+        notes = (f"{texts.page(page + 1)}.", *notes)
     embed = _embed(
         texts,
         safe(name(texts, found.query), min(TITLE, budget // 4)),
@@ -247,6 +254,8 @@ def answer(texts: Texts, found: Answer, *, by: By = "all", budget: int = TOTAL, 
         footer=" ".join(note for note in notes if note),
         budget=budget,
     )
+    if found.pending:
+        embed.colour = WORKING
     return _dress(embed, found.query)
 
 
@@ -327,8 +336,11 @@ def _clips(texts: Texts, clips: Sequence[Clip]) -> Iterator[list[str]]:
     return ([f"· {link(texts, name(texts, clip), clip.url, limit)}" for clip in clips] for limit, _ in DETAIL)
 
 
-def clusters(texts: Texts, found: Clustering) -> discord.Embed:
-    """All clusters, largest first, each with its label, size and the clips nearest to its centre."""
+def clusters(texts: Texts, found: Clustering, first: str = "") -> discord.Embed:
+    """All clusters, largest first, each with its label, size and the clips nearest to its centre.
+
+    `first` is a sentence of our own that is said before.
+    """
     if not found.clusters:
         return _embed(texts, texts.CLUSTERS_TITLE, [texts.NO_CLUSTERS])
     ordered = sorted(found.clusters, key=lambda item: (-item.size, item.id))
@@ -341,15 +353,8 @@ def clusters(texts: Texts, found: Clustering) -> discord.Embed:
         ]
         for limit, named in ((110, 2), (80, 1), (40, 0))
     )
-    return _embed(texts, texts.CLUSTERS_TITLE, [], lists, footer=found.method, left_out=len(ordered) - len(shown))
-
-
-def library(texts: Texts, facts: Sequence[tuple[str, str]], newest: Sequence[Clip]) -> discord.Embed:
-    """Facts (what, how many) and the newest clips."""
-    heads = [f"{safe(what, 80)}: **{safe(value, 120)}**" for what, value in facts]
-    if not newest:
-        return _embed(texts, texts.LIBRARY_TITLE, [*heads, texts.NOTHING_YET])
-    return _embed(texts, texts.LIBRARY_TITLE, [*heads, "", f"**{texts.NEWEST}**"], _clips(texts, newest))
+    heads = [first, ""] if first else []
+    return _embed(texts, texts.CLUSTERS_TITLE, heads, lists, footer=found.method, left_out=len(ordered) - len(shown))
 
 
 def help_page(texts: Texts, *, reads_messages: bool) -> discord.Embed:

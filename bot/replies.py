@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import discord
+from discord import ui
 
 from bot import render
 from clipsim.model import JSON
@@ -21,8 +22,8 @@ UNKNOWN_WEBHOOK, BAD_WEBHOOK_TOKEN = 10015, 50027  # what Discord answers when i
 class Reply(Protocol):
     """One message that is written once and then edited."""
 
-    async def show(self, embeds: Sequence[discord.Embed]) -> None:
-        """Write the message, or edit it. Raises what discord.py raises."""
+    async def show(self, embeds: Sequence[discord.Embed], view: ui.View | None = None) -> None:
+        """Write the message, or edit it; `view` is put below where it can be. Raises what discord.py raises."""
         ...
 
     def record(self) -> JSON:
@@ -47,22 +48,27 @@ class MessageReply:
         embeds: bool = True,
         nonce: str | None = None,
         seek: int | None = None,
+        buttons: bool = True,
     ) -> None:
         """`to` is the message replied to; `message` the reply, if it exists; `embeds` says whether they may be sent.
 
         `nonce` is the one that an earlier process used; `seek` the author whose reply is looked for before one is sent.
+        `buttons` says whether there may be any: what is pressed in direct messages is not about the guild's clips.
         """
         self._channel = channel
         self._channel_id = channel_id
         self._to = to
         self._id = message
         self._embeds = embeds
+        self._buttons = buttons
         self._nonce = nonce or secrets.token_hex(8)
         self._seek = seek if message is None else None
 
-    async def show(self, embeds: Sequence[discord.Embed]) -> None:
+    async def show(self, embeds: Sequence[discord.Embed], view: ui.View | None = None) -> None:
         """Write or edit the message."""
         what: dict[str, Any] = {"embeds": list(embeds)} if self._embeds else {"content": render.as_text(embeds)}
+        if view is not None and self._buttons:
+            what["view"] = view
         await self._look()
         if self._id is None:
             if self._to is not None:
@@ -99,6 +105,7 @@ class MessageReply:
     def record(self) -> JSON:
         """Where the message is."""
         where = {"channel": self._channel_id, "message": self._id, "to": self._to, "embeds": self._embeds}
+        where |= {} if self._buttons else {"buttons": False}
         return where if self._id is not None else {**where, "nonce": self._nonce}
 
 
@@ -110,11 +117,12 @@ class InteractionReply:
         self._id: int | None = None
         self._ordinary: MessageReply | None = None
 
-    async def show(self, embeds: Sequence[discord.Embed]) -> None:
+    async def show(self, embeds: Sequence[discord.Embed], view: ui.View | None = None) -> None:
         """Edit the response while its token lives; afterwards write an ordinary message, and edit that."""
         if self._ordinary is None and discord.utils.utcnow() < self._until:
+            below: dict[str, Any] = {} if view is None else {"view": view}
             try:
-                self._id = (await self._interaction.edit_original_response(embeds=list(embeds))).id
+                self._id = (await self._interaction.edit_original_response(embeds=list(embeds), **below)).id
             except discord.HTTPException as error:
                 if error.code not in (UNKNOWN_WEBHOOK, BAD_WEBHOOK_TOKEN):
                     raise
@@ -123,7 +131,7 @@ class InteractionReply:
         if self._ordinary is None:
             self._ordinary = await self.elsewhere()
         if self._ordinary is not None:
-            await self._ordinary.show(embeds)
+            await self._ordinary.show(embeds, view)
 
     async def elsewhere(self) -> MessageReply | None:
         """The ordinary message that takes the response's place, if there can be one."""
@@ -159,19 +167,20 @@ class LeftResponse:
         self._later = later
         self._lost = False
 
-    async def show(self, embeds: Sequence[discord.Embed]) -> None:
+    async def show(self, embeds: Sequence[discord.Embed], view: ui.View | None = None) -> None:
         """Edit it."""
         if not self._lost and discord.utils.utcnow() < self._until:
-            nobody = discord.AllowedMentions.none()
+            what: dict[str, Any] = {"embeds": list(embeds), "allowed_mentions": discord.AllowedMentions.none()}
+            what |= {} if view is None else {"view": view}
             try:
-                await self._webhook.edit_message(self._id, embeds=list(embeds), allowed_mentions=nobody)
+                await self._webhook.edit_message(self._id, **what)
             except discord.HTTPException as error:
                 if error.code not in (UNKNOWN_WEBHOOK, BAD_WEBHOOK_TOKEN):
                     raise
             else:
                 return
         self._lost = True
-        await self._later.show(embeds)
+        await self._later.show(embeds, view)
 
     async def existing(self) -> list[discord.Embed]:
         """What it shows now."""

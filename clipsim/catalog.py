@@ -66,6 +66,15 @@ class Catalog(Embeddings):
                 found.update((clip.id, clip) for clip in self._clips(connection, _CLIPS.where(_ID.in_(part))))
         return found
 
+    def seen(self, ids: Sequence[str], community: str = HOME) -> dict[str, Clip]:
+        """The clips with these ids that the community sees."""
+        found: dict[str, Clip] = {}
+        with self.read() as connection:
+            for part in chunks(ids):
+                query = in_community(_CLIPS.where(_ID.in_(part)), _ID, community)
+                found.update((clip.id, clip) for clip in self._clips(connection, query))
+        return found
+
     def clips(self, community: str = HOME, limit: int | None = None) -> list[Clip]:
         """The clips that the community sees, newest first."""
         query = in_community(_CLIPS, _ID, community).order_by(tables.clips.c.added.desc(), _ID).limit(limit)

@@ -13,13 +13,14 @@ import logging
 import secrets
 import shutil
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast
+from zlib import crc32
 
 from clipsim import overview, sources
 from clipsim.communities import Communities
@@ -41,6 +42,7 @@ from clipsim.errors import (
 from clipsim.intake import SLOW, STAGES, About, Glimpse, Intake, Status, described
 from clipsim.jobs import Job, Jobs
 from clipsim.library import Library
+from clipsim.listings import Listings
 from clipsim.model import (
     HOME,
     JSON,
@@ -69,7 +71,7 @@ from clipsim.owner import Owner
 from clipsim.reader import Reader
 from clipsim.search import Searcher, asked
 from clipsim.settings import Settings, load
-from clipsim.space import Neighbours, Space
+from clipsim.space import Neighbours, Space, look
 from clipsim.stopwatch import Listener, Stopwatch, TimedPool
 from clipsim.tuning import Tuning
 from clipsim.workers import Pool, open_pool
@@ -117,6 +119,7 @@ class ClipSim:
         self._stopwatch = Stopwatch()
         self._intake = Intake(settings, preset, library, self._timed_pool, self._courtesy, self._stopwatch)
         self._discovery = Discovery(settings, library, self._engine)
+        self._listings = Listings(library)
         self._searcher = Searcher(preset, library)
         self._reader = Reader(settings, preset, self._pool)
         self._training: asyncio.Task[None] | None = None
@@ -540,6 +543,18 @@ class ClipSim:
         except ClipSimError as error:
             log.warning("what was shown cannot be remembered: %s", error)
 
+    async def keep_list(self, what: JSON, *, community: str = HOME) -> str:
+        """Keep what a reply listed (anything JSON can say) for a month; returns the short key that brings it back."""
+        return await self._thread(self._listings.keep, what, community)
+
+    async def kept_list(self, key: str, *, community: str = HOME) -> JSON | None:
+        """The community's listing with this key; None where there is none (any more)."""
+        return await self._thread(self._listings.get, key, community)
+
+    async def known(self, ids: Sequence[str], *, community: str = HOME) -> dict[str, Clip]:
+        """The clips with these ids that the community sees."""
+        return await self._thread(self._library.seen, ids, self._view(community))
+
     # What there is
 
     async def duplicates(self, *, community: str = HOME) -> list[Pair]:
@@ -671,15 +686,39 @@ class ClipSim:
         await self._thread(backup, self._library, Path(file))
         return await self.count()
 
-    async def map(self, file: str | Path, *, community: str = HOME, highlight: str | None = None) -> int:
+    async def version(self, *, community: str = HOME) -> str:
+        """A text that changes whenever the community's clips change, or how they are compared: to keep pictures by.
+
+        Raises:
+            EmptyLibrary: there are no clips at all.
+        """
+        space = await self._thread(look, self._engine, self._view(community))
+        return f"{crc32(repr(space.key).encode()):08x}-{len(space.ids)}"
+
+    async def map(
+        self,
+        file: str | Path,
+        *,
+        community: str = HOME,
+        highlight: str | None = None,
+        lit: Collection[int] | None = None,
+        small: bool = False,
+    ) -> int:
         """Draw the community's clips into a .png picture or an .html page; returns how many there are.
+
+        Args:
+            file: where to, its ending says what.
+            community: whose clips.
+            highlight: the id of a clip to mark.
+            lit: ids of the clusters that stand out (default: none does).
+            small: a picture without heading and legend, to be shown beside words.
 
         Raises:
             EmptyLibrary: there are none.
         """
         if not await self.count(community=community):
             raise EmptyLibrary("There are no clips to draw yet.")
-        return await self._thread(self._engine.map, Path(file), self._view(community), highlight)
+        return await self._thread(self._engine.map, Path(file), self._view(community), highlight, lit, small)
 
     async def evaluate(
         self,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import numpy as np
 
@@ -56,6 +57,7 @@ log = logging.getLogger(__name__)
 
 GROWTH = 2.0  # times the clips it was trained on: then it is trained again
 CHUNK = 500  # clips embedded at once
+MAPS = 8  # communities whose clips' places on the map are remembered
 MOST_HELD = 1 << 30  # bytes of embeddings that are held in memory: a million clips. With more the index is asked …
 OTHERS_HELD = 1 << 28  # … and so it is with this much by a method that is not the default
 HELD = 2  # methods whose embeddings are held: those last asked for
@@ -102,6 +104,8 @@ class Engine:
         self.groups = Groups(library, self._embedded)
         self.votes = Votes(library)
         self.tuner = Tuner(library, self.votes)
+        self._map_lock = threading.Lock()  # one map at a time is laid out
+        self._maps: dict[str, tuple[Any, Any, tuple[Cluster, ...]]] = {}  # by community: state, places, clusters
 
     @property
     def default(self) -> Method:
@@ -580,15 +584,30 @@ class Engine:
 
     # Looking after it
 
-    def map(self, file: Path, community: str, highlight: str | None) -> int:
-        """Draw the community's clips into a file; returns how many."""
+    def map(
+        self, file: Path, community: str, highlight: str | None, lit: Collection[int] | None = None, small: bool = False
+    ) -> int:
+        """Draw the community's clips into a file; returns how many. Their places are computed once for each state."""
         from clipsim import map as drawing
 
         ids, matrix = self.vectors(community)
-        groups = self.groups.clustering("auto", community).clusters
+        key = (tuple(ids), crc32(matrix.tobytes()))
+        with self._map_lock:
+            known = self._maps.pop(community, None)
+            if known is None or known[0] != key:
+                known = key, drawing.layout(matrix), self.groups.clustering("auto", community).clusters
+            self._maps[community] = known
+            while len(self._maps) > MAPS:
+                del self._maps[next(iter(self._maps))]
         clips = self._library.get_many(ids)
-        drawing.draw(file, drawing.layout(matrix), [clips[clip_id] for clip_id in ids], groups, highlight=highlight)
-        return len(ids)
+        there = [row for row, clip_id in enumerate(ids) if clip_id in clips]  # one may have been forgotten meanwhile
+        _, points, groups = known
+        if lit is not None and not any(group.id in lit for group in groups):
+            lit = None
+        drawing.draw(
+            file, points[there], [clips[ids[row]] for row in there], groups, highlight=highlight, lit=lit, small=small
+        )
+        return len(there)
 
     def audit(self) -> Any:
         """Find and mend every difference between library and index; returns an `AuditReport`."""

@@ -50,6 +50,11 @@ class Scene:
     clips: Sequence[Clip]
     clusters: Sequence[Cluster]
     marked: Collection[str]
+    lit: Collection[int] | None = None  # ids of the clusters that stand out; None: all alike
+
+    def shines(self, cluster: Cluster) -> bool:
+        """Whether a cluster is to be seen as well as can be."""
+        return self.lit is None or cluster.id in self.lit
 
     def groups(self) -> list[NDArray[np.intp]]:
         """The rows of each cluster's members, nearest to the centre first."""
@@ -105,7 +110,9 @@ def draw(
     clusters: Sequence[Cluster],
     highlight: Collection[str] | str | None = None,
     *,
+    lit: Collection[int] | None = None,
     theme: str = "dark",
+    small: bool = False,
 ) -> Path:
     """Write the map: a picture for `.png` (and `.svg`, `.pdf`), a page with titles and links for `.html`.
 
@@ -115,6 +122,8 @@ def draw(
         clips: in the same order.
         clusters: whose `members` are among the clips; a clip of none is drawn grey.
         highlight: ids of clips to mark.
+        lit: ids of the clusters that stand out, all others being dimmed (default: none does).
+        small: a picture without heading and legend, to be shown beside words.
         theme: "dark" or "light".
 
     Raises:
@@ -128,7 +137,7 @@ def draw(
     if theme not in THEMES:
         raise InvalidSetting(f"A map is {' or '.join(THEMES)}, and not {theme}.")
     marked = {highlight} if isinstance(highlight, str) else set(highlight or ())
-    seen = Scene(np.asarray(points, float).reshape(-1, 2), list(clips), list(clusters), marked)
+    seen = Scene(np.asarray(points, float).reshape(-1, 2), list(clips), list(clusters), marked, lit)
     from clipsim.map_page import page
     from clipsim.map_picture import picture
 
@@ -138,7 +147,7 @@ def draw(
         if kind == ".html":
             partial.write_text(page(seen, THEMES[theme]), encoding="utf-8")
         else:
-            picture(partial, seen, THEMES[theme])
+            picture(partial, seen, THEMES[theme], small=small)
         partial.replace(target)
     except OSError as error:
         partial.unlink(missing_ok=True)

@@ -80,8 +80,11 @@ def page(scene: Scene, theme: Theme) -> str:
 
 def _dots(scene: Scene, theme: Theme) -> Iterator[str]:
     cluster_of: dict[int, tuple[int, str]] = {}
+    quiet: set[int] = set() if scene.lit is None else set(range(len(scene.clips)))
     for cluster, rows, colour in zip(scene.clusters, scene.groups(), scene.colours(), strict=True):
         cluster_of |= {int(row): (cluster.id, colour) for row in rows}
+        if scene.shines(cluster):
+            quiet -= set(map(int, rows))
     radius = float(np.clip(60 / np.sqrt(max(len(scene.clips), 1)), 3, 11))
     for row, clip in enumerate(scene.clips):
         number, colour = cluster_of.get(row, (0, theme.faint))
@@ -92,7 +95,8 @@ def _dots(scene: Scene, theme: Theme) -> Iterator[str]:
             f'<circle{marked} cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill="{colour}"><title>{told}</title></circle>'
         )
         kind, link = ("a", _link(clip)) if _link(clip) else ("g", "")
-        yield f'<{kind}{link} data-c="{number}" data-t="{told}">{dot}</{kind}>'
+        dimmed = ' class="quiet"' if row in quiet and not marked else ""
+        yield f'<{kind}{dimmed}{link} data-c="{number}" data-t="{told}">{dot}</{kind}>'
 
 
 def _labels(scene: Scene) -> Iterator[str]:

@@ -13,6 +13,8 @@ import numpy as np
 from clipsim.map import Scene, Theme, name
 
 INCHES, DPI = (12.8, 9.0), 150
+SMALL = (7.2, 4.8)  # inches of a picture without heading and legend
+DIMMED = 0.13  # opacity of a dot whose cluster is not the one that stands out
 PANEL = 0.76  # share of the width that the dots have; the legend has the rest
 FLATTEST, MARGIN = 0.55, 1.12  # a flat map is stretched, but not by over two; room at the rim
 TITLES = 40  # titles that are written beside dots, at most
@@ -25,21 +27,22 @@ Place = tuple[float, float, float, float]  # right and up, in half sizes of the 
 Box = tuple[float, float, float, float]  # left, bottom, right, top, in pixels
 
 
-def picture(path: Path, scene: Scene, theme: Theme) -> None:
-    """Draw the scene into a file that matplotlib can write. Raises OSError."""
+def picture(path: Path, scene: Scene, theme: Theme, *, small: bool = False) -> None:
+    """Draw the scene into a file that matplotlib can write; `small` without heading and legend. Raises OSError."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=INCHES, dpi=DPI, facecolor=theme.ground)
+    figure = Figure(figsize=SMALL if small else INCHES, dpi=DPI, facecolor=theme.ground)
     FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.02, 0.03, PANEL - 0.03, 0.88))
+    axes = figure.add_axes((0.01, 0.015, 0.98, 0.97) if small else (0.02, 0.03, PANEL - 0.03, 0.88))
     axes.set_axis_off()
     for limit, values in ((axes.set_xlim, scene.points[:, 0]), (axes.set_ylim, scene.points[:, 1])):
         reach = max(FLATTEST, float(np.abs(values).max(initial=0))) * MARGIN
         limit(-reach, reach)
     _dots(axes, scene, theme)
-    _heading(figure, scene, theme)
-    _legend(figure, scene, theme)
+    if not small:
+        _heading(figure, scene, theme)
+        _legend(figure, scene, theme)
     taken: list[Box] = []
     _labels(axes, scene, theme, taken)
     _titles(axes, scene, theme, taken)
@@ -50,13 +53,18 @@ def _dots(axes: Any, scene: Scene, theme: Theme) -> None:
     count = len(scene.clips)
     size = _size(count)
     colours = np.array([theme.faint] * count, object)
-    for rows, colour in zip(scene.groups(), scene.colours(), strict=True):
+    alphas = np.full(count, 0.92 if scene.lit is None else DIMMED)
+    for cluster, rows, colour in zip(scene.clusters, scene.groups(), scene.colours(), strict=True):
         colours[rows] = colour
+        if not scene.shines(cluster):
+            continue
+        alphas[rows] = 0.92
         for reach in GLOW if len(rows) > 2 else ():  # shows where the cluster is dense
             axes.scatter(*scene.points[rows].T, s=reach, c=colour, alpha=0.012, linewidths=0, zorder=1)
-    axes.scatter(
-        *scene.points.T, s=size, c=list(colours), alpha=0.92, linewidths=0.6, edgecolors=theme.ground, zorder=3
-    )
+    if count:
+        axes.scatter(
+            *scene.points.T, s=size, c=list(colours), alpha=alphas, linewidths=0.6, edgecolors=theme.ground, zorder=3
+        )
     marked = [row for row, clip in enumerate(scene.clips) if clip.id in scene.marked]
     if marked:
         axes.scatter(
@@ -96,7 +104,7 @@ def _labels(axes: Any, scene: Scene, theme: Theme, taken: list[Box]) -> None:
     """Each cluster's label near its middle, moved as little as it must be to overlap no other."""
     pairs = zip(scene.clusters, scene.groups(), scene.colours(), strict=True)
     for cluster, rows, colour in sorted(pairs, key=lambda each: -len(each[1])):
-        if not len(rows):
+        if not len(rows) or not scene.shines(cluster):
             continue
         text = _text(
             axes,
@@ -116,10 +124,11 @@ def _labels(axes: Any, scene: Scene, theme: Theme, taken: list[Box]) -> None:
 
 def _titles(axes: Any, scene: Scene, theme: Theme, taken: list[Box]) -> None:
     """Titles beside dots where there is room: the marked clips' first, then those in the middle of their clusters."""
-    groups = [rows.tolist() for rows in scene.groups()]
+    pairs = zip(scene.clusters, scene.groups(), strict=True)
+    groups = [rows.tolist() for cluster, rows in pairs if scene.shines(cluster)]
     marked = [row for row, clip in enumerate(scene.clips) if clip.id in scene.marked]
     others = [rows[rank] for rank in range(max(map(len, groups), default=0)) for rows in groups if rank < len(rows)]
-    order = list(dict.fromkeys([*marked, *others, *range(len(scene.clips))]))
+    order = list(dict.fromkeys([*marked, *others, *(range(len(scene.clips)) if scene.lit is None else ())]))
     reach = (_size(len(scene.clips)) / np.pi) ** 0.5 * DPI / 72  # a dot's radius in pixels
     dots = axes.transData.transform(scene.points) if len(scene.points) else np.zeros((0, 2))
     written = 0

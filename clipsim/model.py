@@ -154,10 +154,11 @@ class Answer:
 PER_LINK = 50  # clips that one link plays, at most
 
 
-def watch_links(clips: Iterable[Clip]) -> tuple[str, ...]:
-    """Links that play these clips one after the other, `PER_LINK` each: those that are on YouTube, each once."""
-    found = list(dict.fromkeys(clip.id for clip in clips if _YOUTUBE.fullmatch(clip.id)))
-    parts = [found[start : start + PER_LINK] for start in range(0, len(found), PER_LINK)]
+def watch_links(clips: Iterable[Clip | str], per_link: int = PER_LINK) -> tuple[str, ...]:
+    """Links that play these clips (or ids) one after the other, `per_link` each: those on YouTube, each once."""
+    ids = (clip if isinstance(clip, str) else clip.id for clip in clips)
+    found = list(dict.fromkeys(clip_id for clip_id in ids if _YOUTUBE.fullmatch(clip_id)))
+    parts = [found[start : start + per_link] for start in range(0, len(found), per_link)]
     return tuple(f"https://www.youtube.com/watch_videos?video_ids={','.join(part)}" for part in parts)
 
 

@@ -10,6 +10,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -41,6 +42,10 @@ class Settings(BaseSettings):
     clap: Path | None = Field(None, description="folder of `laion/larger_clap_music`, for preset `clap`")
     web_host: str = Field("127.0.0.1", description="address of the web page; loopback unless you change it")
     web_port: int = Field(8080, ge=0, le=65535, description="port of the web page (0: any free one)")
+    web_url: str | None = Field(
+        None,
+        description="public address of the page (`https://clips.example/`); `/map` then has a link that shows one map",
+    )
     workers: int = Field(
         max(1, (os.cpu_count() or 2) // 2), ge=1, description="processes that encode clips (half the cores)"
     )
@@ -85,6 +90,16 @@ class Settings(BaseSettings):
     @classmethod
     def _expand(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().absolute()
+
+    @field_validator("web_url")
+    @classmethod
+    def _address(cls, address: str | None) -> str | None:
+        if not address:
+            return None
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("an address such as https://clips.example/ is needed")
+        return address if address.endswith("/") else f"{address}/"
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-HEAD = "0004"  # revision of the newest migration; a test keeps it equal
+HEAD = "0005"  # revision of the newest migration; a test keeps it equal
 
 
 class UTCDateTime(sa.types.TypeDecorator[datetime]):
@@ -227,4 +227,13 @@ recommended = sa.Table(
     _clip_id(primary_key=True, index=True),
     sa.Column("times", sa.Integer, nullable=False),
     sa.Column("at", UTCDateTime, nullable=False),  # the last time
+)
+
+listings = sa.Table(
+    "listings",  # what a reply listed, so that its buttons work after a restart
+    metadata,
+    sa.Column("key", sa.String(32), primary_key=True),
+    sa.Column("community", sa.String(128), nullable=False),
+    sa.Column("what", sa.JSON, nullable=False),  # the adapter's own
+    sa.Column("at", UTCDateTime, nullable=False, index=True),
 )

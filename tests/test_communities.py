@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from clipsim import ClipSim, tables
+from clipsim import ClipSim, listings, tables
 from clipsim.errors import InvalidSetting, UnknownClip
 from clipsim.library import Library
 from clipsim.model import HOME, SHARED, Clip
@@ -220,6 +220,7 @@ async def test_preferences_are_kept_as_they_were_given(tmp_path: Path) -> None:
 OWN = {  # about what is a community's own
     *("add", "ingest", "accept", "remove", "drop_job", "recent_jobs", "contributors"),
     *("set_preferences", "share", "post", "set_place", "leave", "come_back", "forget_community"),
+    *("keep_list", "kept_list"),
 }
 LEFT_TO_OTHERS = {"similar", "clusters"}  # which ask methods that are looked at here
 
@@ -249,3 +250,34 @@ async def test_discovery_and_the_summary_are_about_all_that_is_shared(sim: ClipS
     assert counts == {ANN: 5}  # who added what is each community's own
     await sim.share(TWO, False)
     assert len((await sim.playlist(mine, 9, community=ONE)).clips) == 5
+
+
+async def test_clips_by_id_and_the_version_follow_what_is_shared(sim: ClipSim) -> None:
+    await sim.share(ONE, True)
+    await sim.share(TWO, True)
+    theirs = {clip_id(number) for number in range(9)}
+    assert set(await sim.known([*sorted(theirs), clip_id(10)], community=TWO)) == theirs
+    before = await sim.version(community=ONE)
+    assert await sim.version(community=TWO) == before
+    await sim.share(TWO, False)
+    assert await sim.version(community=ONE) != before
+    assert set(await sim.known(sorted(theirs), community=ONE)) == {clip_id(number) for number in range(5)}
+
+
+async def test_a_listing_is_its_communitys_for_a_month(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(tmp_path) as sim:
+        key = await sim.keep_list({"ids": ["a"]}, community=ONE)
+        assert len(key) == 12
+        assert await sim.kept_list(key, community=ONE) == {"ids": ["a"]}
+        assert await sim.kept_list(key, community=TWO) is None
+        assert await sim.kept_list("nothing", community=ONE) is None
+    async with opened(tmp_path) as sim:
+        assert await sim.kept_list(key, community=ONE) == {"ids": ["a"]}
+        monkeypatch.setattr(listings, "KEPT", timedelta(0))
+        assert await sim.kept_list(key, community=ONE) is None
+        await sim.keep_list({}, community=ONE)
+        monkeypatch.undo()
+        assert await sim.kept_list(key, community=ONE) is None
+        other = await sim.keep_list({"ids": []}, community=ONE)
+        await sim.forget_community(ONE)
+        assert await sim.kept_list(other, community=ONE) is None

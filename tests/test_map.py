@@ -75,6 +75,23 @@ def test_a_picture_of_hostile_titles_is_drawn_without_a_warning(tmp_path, theme)
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_cluster_that_is_lit_stands_out_of_a_small_picture(tmp_path):
+    rows, clips, clusters, belongs = library(30)
+    pictures = [
+        matplotlib.image.imread(draw(tmp_path / "small.png", layout(rows), clips, clusters, lit=lit, small=True))
+        for lit in (None, [2])
+    ]
+    assert pictures[0].shape == pictures[1].shape == (720, 1080, 4)
+    for cluster in (0, 1, 2):
+        rgb = np.array([int(maps.COLOURS[cluster][at : at + 2], 16) / 255 for at in (1, 3, 5)])
+        plain, lit = ((np.abs(picture[..., :3] - rgb).max(axis=2) < 0.1).sum() for picture in pictures)
+        assert plain > 20
+        assert lit > 100 if cluster == 1 else lit == 0
+    page = Page(draw(tmp_path / "map.html", layout(rows), clips, clusters, lit=[2]).read_text(encoding="utf-8"))
+    quiet = [attrs for tag, attrs in page.tags if attrs.get("class") == "quiet"]
+    assert len(quiet) == (belongs != 1).sum()
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_few_clips_are_drawn_too(tmp_path, count):
     rows, clips, clusters, _ = library(count)

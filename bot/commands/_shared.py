@@ -4,50 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import discord
 from discord import app_commands
 
-from bot import errands, gate, guilds, links, places, render
+from bot import gate, guilds, links, places, render
+from bot.asking import Interaction, chosen_by, community_of, explain, place_of, texts_of, whisper
 from bot.replies import InteractionReply
-from bot.text import Texts, for_locale
+from bot.text import Told
 from clipsim.errors import ClipSimError
 
 if TYPE_CHECKING:
     from bot.client import Bot
     from bot.errands import Wish
-    from bot.guilds import Guild
     from clipsim.model import Clip
     from clipsim.sources import Source
+
+__all__ = ["Interaction", "chosen_by", "community_of", "explain", "place_of", "texts_of", "whisper"]
 
 log = logging.getLogger(__name__)
 
 CHOICES = 25  # of one autocomplete, at most
 IN_TIME = 1.5  # seconds for choices: after three nobody is shown any, and there is the way to Discord
 LONGEST = 1000  # characters of an option; Discord refuses more
+SEVERAL = 25  # clips that one option names
+COMMAS = 4  # in one title
 
-Interaction = discord.Interaction[Any]
 ClipName = app_commands.Range[str, 1, LONGEST]
-
-
-def community_of(interaction: Interaction) -> str:
-    """Whose library the command is about."""
-    return guilds.community(interaction.guild_id, interaction.user.id)
-
-
-def texts_of(interaction: Interaction) -> Texts:
-    """What is said to whoever used the command: in their own language."""
-    return for_locale(interaction.locale)
-
-
-def chosen_by(interaction: Interaction) -> Guild:
-    """What the guild has chosen that the command is used in."""
-    chosen: Guild = interaction.client.chosen.of(interaction.guild_id)
-    return chosen
 
 
 def may_import(interaction: Interaction) -> bool:
@@ -72,35 +60,56 @@ async def answering(interaction: Interaction, *, private: bool = False) -> Async
         await explain(interaction, error)
 
 
-async def explain(interaction: Interaction, error: BaseException) -> None:
-    """Log the error, and tell its sentence and code."""
-    told, code = errands.explained(error, f"interaction={interaction.id}")
-    await whisper(interaction, render.problem(texts_of(interaction), told, code))
-
-
-async def whisper(interaction: Interaction, sentence: str) -> None:
-    """Say something to the one who asked alone, whatever has been sent before."""
-    try:
-        if not interaction.response.is_done():
-            await interaction.response.send_message(sentence, ephemeral=True)
-            return
-        if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
-            # A first follow-up would only fill in the public "thinking…", so fill that in, then take it away.
-            await interaction.edit_original_response(content=sentence)
-            await interaction.followup.send(sentence, ephemeral=True)
-            await interaction.delete_original_response()
-            return
-        await interaction.followup.send(sentence, ephemeral=True)
-    except (discord.HTTPException, OSError) as error:
-        log.warning("interaction=%d could not be answered: %s", interaction.id, error)
-
-
 def link_in(bot: Bot, clip: str) -> list[Source]:
     """The link that an option's text is or has, the first of several; none where it is a title.
 
     Raises UnknownLink or HostNotAllowed for a link that is not one to a clip.
     """
     return links.find(clip, bot.hosts)[:1] or ([links.parse(clip, bot.hosts)] if "://" in clip else [])
+
+
+async def new_link(bot: Bot, interaction: Interaction, clip: str) -> list[Source]:
+    """The link that an option's text is or has, where the community does not have its clip yet; else none.
+
+    Raises as `link_in`, and ClipSimError.
+    """
+    found = link_in(bot, clip)
+    there = await bot.sim.known([source.id for source in found], community=community_of(interaction))
+    return [source for source in found if source.id not in there]
+
+
+async def clip_named(bot: Bot, interaction: Interaction, clip: str) -> Clip:
+    """The clip that a title, an id or a link names, among the community's own. Raises UnknownClip, or as `link_in`."""
+    found = link_in(bot, clip)
+    return await named(bot, interaction, str(found[0].id) if found else clip)
+
+
+async def several(bot: Bot, interaction: Interaction, typed: str) -> list[Clip]:
+    """The clips that titles or links with commas, semicolons or line breaks between name. A title may have commas.
+
+    Raises UnknownClip for one that there is not, or as `link_in`; Told where there are too many.
+    """
+    found: list[Clip] = []
+    for line in re.split(r"[;\n]", typed):
+        pieces = [piece.strip() for piece in line.split(",") if piece.strip()]
+        while pieces:
+            longest = await _title_of(bot, interaction, pieces)
+            found.append(await clip_named(bot, interaction, ", ".join(pieces[:longest])))
+            pieces = pieces[longest:]
+            if len(found) > SEVERAL:
+                raise Told("setting", texts_of(interaction).too_many(SEVERAL))
+    return found
+
+
+async def _title_of(bot: Bot, interaction: Interaction, pieces: Sequence[str]) -> int:
+    """How many of these pieces, from the first, are one title with commas in it; 1 where none is."""
+    texts = texts_of(interaction)
+    for count in range(min(len(pieces), COMMAS + 1), 1, -1):
+        wanted = ", ".join(pieces[:count])
+        clips = await bot.sim.complete(wanted[: CHOICES * 4], community=community_of(interaction), limit=3)
+        if any(wanted.casefold() in (clip.title.casefold(), render.choice(texts, clip).casefold()) for clip in clips):
+            return count
+    return 1
 
 
 async def named(bot: Bot, interaction: Interaction, clip: str) -> Clip:
@@ -135,6 +144,36 @@ async def take(bot: Bot, interaction: Interaction, found: list[Source], wish: Wi
 
 async def choices(bot: Bot, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
     """The community's clips that fit what has been typed; no two look the same. Never raises."""
+    return [
+        app_commands.Choice(name=name, value=clip_id)
+        for name, clip_id in (await _fitting(bot, interaction, typed)).items()
+    ]
+
+
+async def more_choices(bot: Bot, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+    """The same for the last of several: what was typed before it stays."""
+    before, _, last = re.fullmatch(r"(.*?)([,;\n]?\s*)([^,;\n]*)", typed, re.DOTALL).groups()  # type: ignore[union-attr]
+    before = before.strip()
+    found = await _fitting(bot, interaction, last)
+    if not before:
+        return [app_commands.Choice(name=name, value=clip_id) for name, clip_id in found.items()]
+    offered: dict[str, str] = {}
+    for name, clip_id in found.items():
+        value = f"{before}, {clip_id}"
+        room = render.CHOICE - render.units(before) - 2
+        if render.units(value) <= render.CHOICE and room > 8:  # what is offered can be seen, and is taken whole
+            offered.setdefault(f"{before}, {render.cut(name, room)}", value)
+    return [app_commands.Choice(name=name, value=value) for name, value in offered.items()]
+
+
+async def name_choices(bot: Bot, interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+    """The same for words that are looked for: a title stands for itself."""
+    found = await _fitting(bot, interaction, typed) if typed.strip() else {}
+    return [app_commands.Choice(name=name, value=name) for name in found]
+
+
+async def _fitting(bot: Bot, interaction: Interaction, typed: str) -> dict[str, str]:
+    """Ids of the clips that fit, by a name that no other has."""
     try:
         async with asyncio.timeout(IN_TIME):
             clips = await bot.sim.complete(typed[: CHOICES * 4], community=community_of(interaction), limit=CHOICES)
@@ -143,7 +182,7 @@ async def choices(bot: Bot, interaction: Interaction, typed: str) -> list[app_co
         return []
     except ClipSimError as error:
         log.info("nothing to complete code=%s", error.code)
-        return []
+        return {}
     named: dict[str, str] = {}
     for clip in clips[:CHOICES]:
         name = render.choice(texts_of(interaction), clip)
@@ -151,4 +190,4 @@ async def choices(bot: Bot, interaction: Interaction, typed: str) -> list[app_co
             mark = f" ({clip.id})"
             name = render.cut(name, render.CHOICE - len(mark)) + mark
         named.setdefault(name, clip.id)
-    return [app_commands.Choice(name=name, value=value) for name, value in named.items()]
+    return named

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
-from bot import render
 from bot.commands import _shared as shared
 from bot.errands import Wish
 from bot.text import ENGLISH
+from bot.views import clusters
 
 if TYPE_CHECKING:
     from bot.client import Bot
@@ -23,16 +23,13 @@ def add(tree: app_commands.CommandTree[Any], bot: Bot) -> None:
     @app_commands.describe(clip=ENGLISH.OPTION_CLIP)
     async def cluster(interaction: discord.Interaction[Any], clip: shared.ClipName | None = None) -> None:
         async with shared.answering(interaction):
-            community, texts = shared.community_of(interaction), shared.texts_of(interaction)
             if clip is None:
-                embed = render.clusters(texts, await bot.sim.clustering(community=community))
-            elif link := shared.link_in(bot, clip):
-                await shared.take(bot, interaction, link, Wish("cluster", language=texts.LANGUAGE))
-                return
+                await clusters.show_all(interaction)
+            elif link := await shared.new_link(bot, interaction, clip):
+                language = shared.texts_of(interaction).LANGUAGE
+                await shared.take(bot, interaction, link, Wish("cluster", language=language))
             else:
-                seed = await shared.named(bot, interaction, clip)
-                embed = render.cluster(texts, seed, await bot.sim.cluster_of(seed, community=community))
-            await interaction.edit_original_response(embed=embed)
+                await clusters.show_clip(interaction, await shared.clip_named(bot, interaction, clip))
 
     @cluster.autocomplete("clip")
     async def complete(interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:

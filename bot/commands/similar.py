@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import discord
 from discord import app_commands
 
-from bot import links, render
+from bot import links
 from bot.commands import _shared as shared
 from bot.commands import playlist
 from bot.errands import Wish
 from bot.text import ENGLISH, Told
+from bot.views import similar as answers
 
 if TYPE_CHECKING:
     from bot.client import Bot
@@ -36,12 +37,11 @@ def add(tree: app_commands.CommandTree[Any], bot: Bot) -> None:
             texts = shared.texts_of(interaction)
             count = count or shared.chosen_by(interaction).count
             way: By = next(value for value in ENGLISH.BY if value == by)
-            if link := shared.link_in(bot, clip):
+            if link := await shared.new_link(bot, interaction, clip):
                 await shared.take(bot, interaction, link, Wish("similar", count, way, texts.LANGUAGE))
                 return
-            seed = await shared.named(bot, interaction, clip)
-            answer = await bot.sim.query(seed, count, way, community=shared.community_of(interaction))
-            await interaction.edit_original_response(embed=render.answer(texts, answer, by=way))
+            seed = await shared.clip_named(bot, interaction, clip)
+            await answers.show(interaction, answers.Asked(interaction.user.id, seed.id, way, count), clip=seed)
 
     @similar.autocomplete("clip")
     async def complete(interaction: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:

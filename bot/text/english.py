@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from bot.text.english_replies import Replies
 from clipsim.errors import BY_CODE, ClipSimError
 from clipsim.model import By, Method, Modality, Stage
 
@@ -31,7 +32,7 @@ class Told(ClipSimError):  # noqa: N818 - it says what it is
         super().__init__(sentence, hint="")
 
 
-class Texts:
+class Texts(Replies):
     """One language. Names in capitals are sentences and tables of them; functions put figures in."""
 
     LANGUAGE = "en"
@@ -42,8 +43,8 @@ class Texts:
     STAGES: Mapping[Stage, str] = {
         "fetching": "fetching",
         "listening": "listening",
-        "watching": "watching",
         "reading": "reading",
+        "watching": "watching",
         "comparing": "comparing",
     }
     WAITING = "Waiting for its turn."
@@ -307,8 +308,14 @@ class Texts:
     HELP_TITLE = "clipsim: what goes with this clip?"
     HELP_LINES: tuple[tuple[str, str], ...] = (
         ("/similar clip count by", "the clips most like one, by everything, sound, look or words"),
-        ("/cluster clip", "the group a clip belongs to; without a clip, all groups"),
-        ("/library", "how many clips there are, the newest, and what is being worked on"),
+        ("/cluster clip", "the group a clip belongs to, and where that lies; without a clip, all groups"),
+        ("/playlist clip count", "a list in which each clip is like the one before"),
+        ("/path start end", "from one clip to another in small steps"),
+        ("/mix add less", "what is like some clips and unlike others"),
+        ("/find words", "titles, artists, tags, lyrics, and what lyrics mean"),
+        ("/surprise", "a good clip that is rarely recommended"),
+        ("/map", "all clips as a picture, the groups with their names"),
+        ("/library", "how many clips there are, the newest, what is there twice, and links that failed"),
         ("/forget clip", "a clip that you posted is gone from here; or everything that you added"),
         ("/settings", "for managers: where I watch and answer, who may add, limits, language"),
         (_MENU, "press a message with a link for long (or with the right button), then Apps"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from bot.text import german_facts
 from bot.text.english import Texts, Told, _waiting
+from bot.text.german_replies import GermanReplies
 from clipsim.errors import BY_CODE, ClipSimError
 from clipsim.model import By, Method, Modality, Stage
 
@@ -15,7 +16,7 @@ _MENU = "Ähnliche Clips finden"
 _ASK = "Wer diesen Bot betreibt, findet mehr in seinem Protokoll."
 
 
-class German(Texts):
+class German(GermanReplies, Texts):
     """Deutsch, mit Du."""
 
     LANGUAGE = "de"
@@ -24,8 +25,8 @@ class German(Texts):
     STAGES: Mapping[Stage, str] = {
         "fetching": "holen",
         "listening": "hören",
-        "watching": "sehen",
         "reading": "lesen",
+        "watching": "sehen",
         "comparing": "vergleichen",
     }
     WAITING = "Wartet, bis er an der Reihe ist."
@@ -270,8 +271,14 @@ class German(Texts):
     HELP_TITLE = "clipsim: Was passt zu diesem Clip?"
     HELP_LINES: tuple[tuple[str, str], ...] = (
         ("/similar clip count by", "die ähnlichsten Clips, nach allem, Klang, Bild oder Text"),
-        ("/cluster clip", "die Gruppe, zu der ein Clip gehört; ohne Clip alle Gruppen"),
-        ("/library", "wie viele Clips es gibt, die neuesten, und was in Arbeit ist"),
+        ("/cluster clip", "die Gruppe, zu der ein Clip gehört, und wo sie liegt; ohne Clip alle Gruppen"),
+        ("/playlist clip count", "eine Liste, in der jeder Clip dem davor ähnelt"),
+        ("/path start end", "von einem Clip zum anderen in kleinen Schritten"),
+        ("/mix add less", "was manchen Clips ähnelt und anderen nicht"),
+        ("/find words", "Titel, Interpreten, Tags, Liedtexte, und was sie bedeuten"),
+        ("/surprise", "ein guter Clip, der selten empfohlen wird"),
+        ("/map", "alle Clips als Bild, die Gruppen mit ihren Namen"),
+        ("/library", "wie viele Clips es gibt, die neuesten, was doppelt ist, und Links, die scheiterten"),
         ("/forget clip", "ein Clip, den du gepostet hast, ist hier weg; oder alles, was du hinzugefügt hast"),
         ("/settings", "für Verwalter: wo ich achte und antworte, wer hinzufügen darf, Grenzen, Sprache"),
         (_MENU, "eine Nachricht mit Link lange drücken (oder mit rechts anklicken), dann Apps"),

@@ -60,7 +60,54 @@ _NOTICES: tuple[tuple[str, str], ...] = (
      "Bisher nur {0} Clips: Die Antworten beruhen auf Rohmerkmalen; ab {1} wird gelernt."),
     (r"The fusion \((\w+)\) is being trained; until then raw features answer\.",
      "Das Modell ({0}) wird gerade trainiert; bis dahin antworten Rohmerkmale."),
+    (r"One of these was played here not long ago: there are too few others\.",
+     "Einer davon lief hier erst vor Kurzem: Es gibt zu wenige andere."),
+    (r"(\d+) of these were played here not long ago: there are too few others\.",
+     "{0} davon liefen hier erst vor Kurzem: Es gibt zu wenige andere."),
+    (r"There (?:is|are) (no clip|only one clip|only \d+ clips) for it here\.", "Dafür gibt es hier {0}."),
+    (r"Some that follow each other are by one artist: there are too few others\.",
+     "Manche, die aufeinander folgen, sind von einem Interpreten: Es gibt zu wenige andere."),
+    (r"Lyrics were not searched by what they mean: (.+)\.", "Nach dem Sinn der Liedtexte wurde diesmal nicht gesucht."),
 )  # fmt: skip
+
+# How a list was chosen, and why a clip is a surprise. What is quoted is put back as it is.
+_TOLD: tuple[tuple[str, str], ...] = (
+    (r"It begins here\.", "Hier geht es los."),
+    (r"Around (.+), in an order in which each is like the one before\.",
+     "Rund um {0}, jeder ähnlich dem davor."),
+    (r"Around (.+), in an order in which each is like the one before \((-?\d\.\d\d) on average\)\.",
+     "Rund um {0}, jeder ähnlich dem davor (im Mittel {1})."),
+    (r"From (“.+”) to (“.+”) in one step(?:; the least alike neighbours have (-?\d\.\d\d))?\.",
+     "Von {0} zu {1} in einem Schritt."),
+    (r"From (“.+”) to (“.+”) in (\d+) steps\.", "Von {0} zu {1} in {2} Schritten."),
+    (r"From (“.+”) to (“.+”) in (\d+) steps; the least alike neighbours have (-?\d\.\d\d)\.",
+     "Von {0} zu {1} in {2} Schritten; am wenigsten ähnlich sind Nachbarn mit {3}."),
+    (r"Like (“.+”), and unlike (“.+”)\.", "Ähnlich wie {0}, und anders als {1}."),
+    (r"Like (“.+”)\.", "Ähnlich wie {0}."),
+)  # fmt: skip
+_WORDS = {"once": "einmal", "twice": "zweimal", "no clip": "keinen Clip", "only one clip": "nur einen Clip"}
+_COUNTED = ((re.compile(r"(\d+) times"), r"\1-mal"), (re.compile(r"only (\d+) clips"), r"nur \1 Clips"))
+_RARE: tuple[tuple[str, str], ...] = (
+    (r"Recommended (once|twice|\d+ times) here so far, half of the clips (once|twice|\d+ times) or more",
+     "Hier bisher {0} empfohlen, die Hälfte der Clips {1} oder öfter"),
+    (r"Recommended only (once|twice|\d+ times) here so far", "Hier bisher nur {0} empfohlen"),
+    (r"Never recommended here so far", "Hier noch nie empfohlen"),
+    (r"No other clip leads to it", "Kein anderer Clip führt zu ihm"),
+)  # fmt: skip
+_GOOD: tuple[tuple[str, str], ...] = (
+    (r"somebody likes it", "jemand mag ihn"),
+    (r"(\d+) people like it", "{0} Leute mögen ihn"),
+    (r"it is close to (“.*”) \((-?\d\.\d\d)\)", "er ist nah bei {0} ({1})"),
+)  # fmt: skip
+_SAID = re.compile(r"(-?\d\.\d\d) like (“.*?”)(?=, -?\d|\.| and -?\d)")
+_MIXED = re.compile(rf"{_SAID.pattern}(?: and {_SAID.pattern})?\. (.*)", re.DOTALL)
+_KINDS = "title|artist|lyrics|tag|genre|album|action|keyword|word|meaning"
+_HIT = re.compile(rf"({_KINDS})(: .*)?")
+_HITS = re.compile(rf" · (?=(?:{_KINDS})(?::| ·|$))")
+_FOUND_IN = {
+    "title": "Titel", "artist": "Interpret", "lyrics": "Liedtext", "tag": "Tag", "genre": "Genre", "album": "Album",
+    "action": "Bild", "keyword": "Stichwort", "word": "Wort", "meaning": "Sinn",
+}  # fmt: skip
 
 # Messages of errors that say more than their code does
 _MESSAGES: tuple[tuple[str, str], ...] = (
@@ -105,8 +152,44 @@ def note(sentence: str) -> str:
 
 
 def notice(sentence: str) -> str:
-    """A sentence on the library's state."""
-    return _translated(sentence, _NOTICES) or sentence
+    """What is said of the library's state, in one sentence or several."""
+    whole = _translated(sentence, _NOTICES)
+    return whole or " ".join(_translated(each, _NOTICES) or each for each in re.split(r"(?<=\.) (?=[A-Z])", sentence))
+
+
+def told(sentence: str) -> str:
+    """How a list was chosen, where something was found, why a clip is a surprise, or what two clips share."""
+    if said := _translated(sentence, _TOLD):
+        said = said.replace("” and “", "” und “").replace("” and others", "” und andere")
+        return re.sub(r"(?<=\d)\.(?=\d\d(?:\)|\.$))", ",", said)
+    if mixed := _MIXED.fullmatch(sentence):
+        first, name, second, other, fact = mixed.groups()
+        parts = [f"{first.replace('.', ',')} zu {name}"]
+        parts += [f"{second.replace('.', ',')} zu {other}"] if other else []
+        return f"{_series(parts)}. {why(fact)}"
+    if rare := _surprise(sentence):
+        return rare
+    hits = [_HIT.fullmatch(part) for part in _HITS.split(sentence)]
+    if sentence and all(hits):
+        return " · ".join(_hit(hit) for hit in hits if hit)
+    return why(sentence)
+
+
+def _surprise(sentence: str) -> str | None:
+    rare, _, good = sentence.removesuffix(".").partition(", though ")
+    said = _translated(rare, _RARE)
+    if said is None:
+        return None
+    facts = [_translated(fact, _GOOD) for fact in re.split(r" and (?=it is close to )", good)] if good else []
+    if None in facts:
+        return None
+    good = re.sub(r"\((-?\d)\.(\d\d)\)$", r"(\1,\2)", _series([fact for fact in facts if fact])) if facts else ""
+    return f"{said}, aber {good}." if good else f"{said}."
+
+
+def _hit(hit: re.Match[str]) -> str:
+    rest = (hit[2] or "").replace(": sings of ", ": singt von ", 1) if hit[1] == "meaning" else hit[2] or ""
+    return f"{_FOUND_IN[hit[1]]}{rest}"
 
 
 def message(sentence: str) -> str | None:
@@ -145,8 +228,15 @@ def _fact(text: str) -> str | None:
 def _translated(sentence: str, table: Sequence[tuple[str, str]]) -> str | None:
     for pattern, german in table:
         if found := re.fullmatch(pattern, sentence, re.DOTALL):
-            return german.format(*(_UNITS.get(group, group) for group in found.groups()))
+            return german.format(*map(_word, found.groups()))
     return None
+
+
+def _word(group: str | None) -> str | None:
+    for counted, german in _COUNTED:
+        if group and counted.fullmatch(group):
+            return counted.sub(german, group)
+    return (_UNITS | _WORDS).get(group or "", group)
 
 
 def _series(parts: Sequence[str]) -> str:

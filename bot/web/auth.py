@@ -18,6 +18,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - recognised here, not bound to
+SIGNED = "/look/"  # how the paths begin that need a signature
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 HEADERS = {
     "Content-Security-Policy": (
@@ -68,12 +69,18 @@ def same_origin(request: web.Request) -> bool:
     return origin != "null" and urlsplit(origin).netloc.lower() == request.headers.get("Host", "").lower()
 
 
-def guard(configured: str) -> Middleware:
-    """Refuse requests for other hosts and from other origins (403)."""
+def guard(configured: str, public: str | None = None) -> Middleware:
+    """Refuse requests for other hosts and from other origins (403).
+
+    Under the name in `public` (CLIPSIM_WEB_URL), which strangers know, only signed links are answered.
+    """
+    outside = host_name(urlsplit(public).netloc) if public else None
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not host_allowed(request.headers.get("Host", ""), configured):
+        host = request.headers.get("Host", "")
+        signed = outside is not None and host_name(host) == outside and request.path.startswith(SIGNED)
+        if not (signed or host_allowed(host, configured)):
             raise web.HTTPForbidden(reason="This page does not go by that name.")
         if request.method not in SAFE_METHODS and not same_origin(request):
             raise web.HTTPForbidden(reason="Another site may not post here.")
@@ -91,7 +98,8 @@ async def secure_headers(request: web.Request, handler: Handler) -> web.StreamRe
         error.headers.update(HEADERS)
         raise
     if not response.prepared:
-        response.headers.update(HEADERS)
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)  # a page may know better which scripts it has
     return response
 
 

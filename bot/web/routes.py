@@ -11,6 +11,7 @@
 | `GET /api/similar?clip=&k=&by=` | an answer |
 | `GET /api/complete?text=` | titles of the library that fit |
 | `GET /map.png` | the library as a picture |
+| `GET /look/{token}` | one community's map, by a signed link from `/map` in Discord, which ends after a day |
 | `GET /healthz`, `GET /readyz` | 200 where the process is alive, and where it can do all that it is for; else 503 |
 | `GET /metrics` | figures for Prometheus |
 """
@@ -20,7 +21,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import tempfile
+from collections import OrderedDict
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -29,6 +32,7 @@ from aiohttp import web
 
 from bot import text
 from bot.health import Discord, Health
+from bot.web import looks
 from bot.web.auth import Handler, guard, secure_headers
 from bot.web.questions import Question, Questions, named
 from bot.web.shown import SENSES, answer_json, error_json, percent, picture, plain, status_of, web_link
@@ -36,7 +40,7 @@ from bot.web.thumbs import Thumbs
 from bot.web.vitals import PATHS, Vitals
 from clipsim import __version__
 from clipsim.errors import ClipSimError, UnexpectedError
-from clipsim.model import JSON, MODALITIES, Answer, By, Stage
+from clipsim.model import HOME, JSON, MODALITIES, Answer, By, Stage
 from clipsim.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,6 +53,7 @@ MAX_K = 25  # results
 DEFAULT_K = 5
 NEWEST = 24  # clips listed on the page
 PATIENCE = 0.6  # seconds that a form waits: a clip in the library is answered by then, without a progress page
+MAPS = 16  # pictures and pages of maps that are kept in memory
 STATIC = Path(__file__).parent / "static"
 STAGES: tuple[Stage, ...] = get_args(Stage)
 WAYS: dict[By, str] = {"all": "everything", "audio": "sound", "video": "look", "lyrics": "words"}
@@ -71,7 +76,7 @@ class Page:
         self.questions = Questions(sim, settings.hosts)
         self.thumbs = Thumbs(sim)
         self._map_lock = asyncio.Lock()
-        self._map: tuple[tuple[object, ...], bytes] | None = None
+        self._maps: OrderedDict[str, tuple[str, bytes]] = OrderedDict()  # by file: the library's version, the map
         self._templates = jinja2.Environment(
             loader=jinja2.PackageLoader("bot.web"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
         )
@@ -125,15 +130,32 @@ class Page:
 
     async def map(self, request: web.Request) -> web.Response:
         """The library as a picture; drawn once for each state of the library."""
-        newest, count = await asyncio.gather(self.sim.clips(limit=1), self.sim.count())
+        body = await self._drawn("map.png", HOME)
+        return web.Response(body=body, content_type="image/png", headers={"Cache-Control": "no-cache"})
+
+    async def look(self, request: web.Request) -> web.Response:
+        """One community's map as a page of its own, for whoever has a link that says so."""
+        now = datetime.now(UTC)
+        community = looks.community(await self.sim.secret(), request.match_info["token"], now)
+        if community is None:
+            raise web.HTTPNotFound(reason="This link has ended. Use /map in Discord to get a new one.")
+        body = await self._drawn("map.html", community)
+        return web.Response(body=body, content_type="text/html", charset="utf-8", headers=looks.headers(body))
+
+    async def _drawn(self, name: str, community: str) -> bytes:
+        version = await self.sim.version(community=community)
         async with self._map_lock:
-            key = (count, *(clip.id for clip in newest), str((await self.sim.status()).get("method")))
-            if self._map is None or self._map[0] != key:
+            key = f"{community}/{name}"
+            known = self._maps.pop(key, None)
+            if known is None or known[0] != version:
                 with tempfile.TemporaryDirectory(prefix="clipsim-map-") as folder:
-                    path = Path(folder) / "map.png"
-                    await self.sim.map(path)
-                    self._map = (key, await asyncio.to_thread(path.read_bytes))
-            return web.Response(body=self._map[1], content_type="image/png", headers={"Cache-Control": "no-cache"})
+                    path = Path(folder) / name
+                    await self.sim.map(path, community=community)
+                    known = version, await asyncio.to_thread(path.read_bytes)
+            self._maps[key] = known
+            while len(self._maps) > MAPS:
+                self._maps.popitem(last=False)
+            return known[1]
 
     # JSON
 
@@ -273,7 +295,9 @@ def make_app(
     """
     vitals = Vitals(sim, health or Health(sim, settings, discord))
     page = Page(sim, settings, discord)
-    app = web.Application(middlewares=[secure_headers, page.errors, guard(settings.web_host)], client_max_size=MAX_BODY)
+    app = web.Application(
+        middlewares=[secure_headers, page.errors, guard(settings.web_host, settings.web_url)], client_max_size=MAX_BODY
+    )
     app.add_routes(
         [
             web.get("/", page.home),
@@ -282,6 +306,7 @@ def make_app(
             web.get("/clip/{id}", page.clip),
             web.post("/vote", page.vote),
             web.get("/map.png", page.map),
+            web.get("/look/{token}", page.look),
             web.get("/healthz", vitals.healthz),
             web.get("/readyz", vitals.readyz),
             web.get("/metrics", vitals.metrics),

@@ -37,11 +37,17 @@ async def test_the_commands_have_the_names_and_options_of_the_design(simcord_env
     commands = {
         command.name: command for command in simcord_bot.tree.get_commands(type=discord.AppCommandType.chat_input)
     }
-    assert set(commands) == {"similar", "cluster", "library", "forget", "settings", "help"}
+    discovery = {"playlist", "path", "mix", "find", "surprise", "map"}
+    assert set(commands) == {"similar", "cluster", "library", "forget", "settings", "help"} | discovery
     similar = commands["similar"]
     assert [option.name for option in similar.parameters] == ["clip", "count", "by"]
     assert {choice.name: choice.value for choice in similar.parameters[2].choices} == CHOICES
     assert [option.name for option in commands["cluster"].parameters] == ["clip"]
+    names = {name: [option.name for option in commands[name].parameters] for name in discovery}
+    assert names == {
+        **{"playlist": ["clip", "count"], "path": ["start", "end"], "mix": ["add", "less"]},
+        **{"find": ["words"], "surprise": [], "map": []},
+    }
     (menu,) = simcord_bot.tree.get_commands(type=discord.AppCommandType.message)
     assert menu.name == "Find similar clips"
     assert set(text.BY) == set(CHOICES.values())
@@ -68,7 +74,7 @@ async def test_similar_by_each_choice_and_count(room, sim, by, way):
     (embed,) = result.response.embeds
     assert "**7** ·" in embed.description
     assert "**8** ·" not in embed.description
-    assert asked(sim, "query") == [(shelf[1], 7, way, str(ann.guild.id))]
+    assert asked(sim, "query") == [(shelf[1], 7 + 1, way, str(ann.guild.id))]  # one more: is there another page?
     assert (text.compared_by(way) in embed.description) if way != "all" else ("alone" not in embed.description)
 
 
@@ -128,7 +134,7 @@ async def test_a_link_that_outlasts_the_token_is_answered_by_an_ordinary_message
     await simcord_env.advance_time(30)
     assert "**fetching**" in result.response.embeds[0].description
     await simcord_env.advance_time(2.4 * pause)
-    assert "**watching**" in result.response.embeds[0].description
+    assert "**reading**" in result.response.embeds[0].description
     assert len(channel.history()) == 1
     await simcord_env.advance_time(600)
     first, ordinary = channel.history()
@@ -239,8 +245,8 @@ async def test_cluster_without_a_clip_lists_all(room):
     channel, ann = room
     (embed,) = (await ann.slash(channel, "cluster")).response.embeds
     assert embed.title == text.CLUSTERS_TITLE
-    assert "**group 0** · 6 clips" in embed.description
     assert "**group 1** · 6 clips" in embed.description
+    assert "**group 2** · 6 clips" in embed.description
 
 
 async def test_cluster_of_a_link(room, sim):

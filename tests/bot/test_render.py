@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import unicodedata
+from dataclasses import replace
 
 import discord
 import pytest
@@ -12,10 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from bot import render
+from bot import pages, render
+from bot.listing import Entry, Listing
 from bot.text import ENGLISH as text
+from bot.text import LANGUAGES
+from bot.views import clusters as clusters_view
+from bot.views import library as library_view
+from bot.views import similar
+from bot.views import surprise as surprise_view
 from clipsim.errors import BY_CODE, ClipSimError, NetworkDown, Private, UnknownClip
-from clipsim.model import Answer, Clip, Cluster, Clustering, Match
+from clipsim.model import Answer, Clip, Cluster, Clustering, Match, Pair, Surprise, Vote
+from tests.doubles.discord import rules
+from tests.doubles.sim import Job
 
 COMMONMARK = MarkdownIt("commonmark").enable("strikethrough")
 PIECES = [
@@ -198,7 +208,63 @@ def test_clusters_keep_every_limit(clip, cluster, some, times):
 @settings(max_examples=60, deadline=None)
 @given(st.lists(clips(), max_size=10), st.lists(st.tuples(hostile, hostile), max_size=4))
 def test_the_library_keeps_every_limit(newest, facts):
-    assert_within_limits(render.library(text, facts, newest))
+    pair = Pair(newest[0], newest[-1], 0.9, "Both are “x”.") if newest else None
+    failed = [Job(n, f"https://{clip.title}", "", None, {}, "failed", "network") for n, clip in enumerate(newest)]
+    for texts in LANGUAGES.values():
+        page = pages.library(
+            texts, facts, newest, alike=pair, twice=[pair] * 9 if pair else [], added=[("<@1>", 3)], jobs=failed
+        )
+        assert_within_limits(page)
+        for job in failed:
+            assert_within_limits(pages.job(texts, job))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(clips(), min_size=1, max_size=12), hostile, hostile, st.sampled_from(["playlist", "path", "mix", "find"])
+)
+def test_lists_keep_every_limit_whatever_is_in_them(some, why, notice, kind):
+    entries = tuple(Entry(str(n), n and 0.5, why) for n, _ in enumerate(some))
+    ids = tuple(entry.id for entry in entries)
+    names = tuple(render.name(text, clip) for clip in some)
+    listing = Listing(kind, entries, ids, ids[:1], (*names, *names[:1]), 10, why, notice)
+    listing = Listing.read(json.loads(json.dumps(listing.stored())))
+    for texts in LANGUAGES.values():
+        for page in (0, 1):
+            assert_within_limits(pages.listing(texts, listing, page, dict(zip(ids, some, strict=True))))
+        assert_within_limits(pages.surprise(texts, Surprise(some[0], why, 1, tuple(some[:2]))))
+        assert_within_limits(pages.group(texts, Cluster(1, why, 12, tuple(some)), 0))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(clips(), min_size=1, max_size=12), hostile)
+def test_parts_keep_every_limit_whatever_they_name(some, words):
+    some = [replace(clip, id=f"clip{number:07}") for number, clip in enumerate(some)]
+    matches = tuple(Match(rank, clip, 0.5, {}, None, words) for rank, clip in enumerate(some[1:10], 1))
+    page = similar.Page(similar.Asked(2**64 - 1, some[0].id, "lyrics", 10, 49), Answer(some[0], "raw", matches), True)
+    votes = {match.clip.id: Vote(some[0].id, match.clip.id, True, "1") for match in matches}
+    found = Clustering("k-means", tuple(Cluster(n, words, 1, tuple(some)) for n in range(1, 40)), {})
+    for texts in LANGUAGES.values():
+        views = [
+            similar.view(texts, page, votes),
+            similar.several(texts, some),
+            clusters_view.choose(texts, found, 1, 1),
+        ]
+        views.append(clusters_view.of_clip(texts, some[0], Cluster(9, words, 1, tuple(some)), 2**64 - 1))
+        views.append(surprise_view.view(texts, Surprise(some[0], "", 0, tuple(some)), 1))
+        failed = [Job(n, f"https://{words}", "", None, {}, "failed", words) for n in range(30)]
+        views.append(library_view.view(texts, failed, some, 2**64 - 1))
+        for view in views:
+            rules.message({"content": "x", "components": view.to_components()}, 0)
+
+
+def test_an_early_answer_says_what_it_does_not_know_yet_and_is_not_finished():
+    early = Answer(Clip("a" * 11, "Title"), "raw", (), pending=("video",))
+    assert not render.finished(render.answer(text, early))
+    assert text.pending(("video",)) in render.answer(text, early).description
+    assert text.pending(("video",)) == "From sound and words so far; I am still watching."
+    assert render.finished(render.answer(text, replace(early, pending=())))
+    assert "Bisher nach Klang und Text" in render.answer(LANGUAGES["de"], early).description
 
 
 @given(hostile, hostile, hostile)

@@ -16,21 +16,24 @@ from discord import app_commands
 from bot.client import Bot
 from bot.text import ENGLISH, GERMAN, LANGUAGES, Texts, Told, for_locale, german_facts
 from bot.text.commands import Translator
-from clipsim import explain, language, settings
+from bot.text.english_replies import Replies
+from clipsim import ClipSim, explain, language, settings, surprises
 from clipsim.errors import BY_CODE, NotTrained, TooLong, UnexpectedError, UnknownClip
 from clipsim.model import Clip, Label
 from clipsim.sources import lyrics
+from tests import libraries
 from tests.conftest import ROOT
 from tests.doubles.sim import SimDouble
 
 OTHERS = [texts for texts in LANGUAGES.values() if texts is not ENGLISH]
-NAMES = [name for name in vars(Texts) if not name.startswith("_")]
+NAMES = [name for part in (Texts, Replies) for name in vars(part) if not name.startswith("_")]
 
 
 @pytest.mark.parametrize("texts", OTHERS, ids=lambda texts: texts.LANGUAGE)
 def test_every_name_is_said_in_every_language(texts: Texts) -> None:
-    assert [name for name in NAMES if name not in vars(type(texts))] == []
-    assert [name for name in vars(type(texts)) if not name.startswith("_") and name not in NAMES] == []
+    said = {name for part in type(texts).__mro__ if part not in (Texts, Replies, object) for name in vars(part)}
+    assert [name for name in NAMES if name not in said] == []
+    assert [name for name in said if not name.startswith("_") and name not in NAMES] == []
 
 
 @pytest.mark.parametrize("texts", OTHERS, ids=lambda texts: texts.LANGUAGE)
@@ -175,6 +178,68 @@ def test_why_without_a_fact_and_a_doubled_tempo() -> None:
     said = GERMAN.why(explain.why(clip(tempo=60.0), clip(tempo=121.0), {"audio": 0.5}))
     assert said == "Beide passen auf einen Takt (60 und 121 bpm)."
     assert all(german_facts.LANGUAGES.get(name) for name in (*explain.LANGUAGES.values(), *language.NAMES.values()))
+
+
+@pytest.mark.parametrize(
+    ("said", "german"),
+    [
+        (
+            "Around “A. b” and “C”, in an order in which each is like the one before (0.83 on average).",
+            "Rund um “A. b” und “C”, jeder ähnlich dem davor (im Mittel 0,83).",
+        ),
+        (
+            "From “A” to “B” in 5 steps; the least alike neighbours have 0.40.",
+            "Von “A” zu “B” in 5 Schritten; am wenigsten ähnlich sind Nachbarn mit 0,40.",
+        ),
+        ("Like “A” and “B”, and unlike “C”.", "Ähnlich wie “A” und “B”, und anders als “C”."),
+        ("It begins here.", "Hier geht es los."),
+        (
+            "0.83 like “X” and 0.10 like “Y and. z”. Both are tagged rock.",
+            "0,83 zu “X” und 0,10 zu “Y and. z”. Beide tragen die Tags rock.",
+        ),
+        ("0.83 like “X”. Closest in sound (0.83).", "0,83 zu “X”. Am nächsten im Klang (0,83)."),
+        ("title · lyrics: “I am · here” · tag: rock", "Titel · Liedtext: “I am · here” · Tag: rock"),
+        ("meaning: sings of a, b", "Sinn: singt von a, b"),
+        ("The same artist and title.", "The same artist and title."),
+    ],
+)
+def test_how_a_list_was_chosen_is_said_in_german(said: str, german: str) -> None:
+    assert GERMAN.told(said) == german
+
+
+@pytest.mark.parametrize("times", [0, 1, 2, 7])
+@pytest.mark.parametrize("ups", [0, 1, 3])
+@pytest.mark.parametrize("others", [0.0, 9.0])
+def test_every_surprise_is_explained_in_german(times: int, ups: int, others: float) -> None:
+    like = [clip()]
+    for leads in (0, 3):
+        drawn = surprises.Drawn(0, (1,), 0.83, times, others, leads, ups)
+        for near in ([], like):
+            said = GERMAN.told(drawn.sentence(near))
+            assert not re.search(r"\b(here|though|close|times|once|like|it)\b", said), said
+
+
+async def test_what_the_library_says_of_lists_is_said_in_german(tmp_path: Path) -> None:
+    async with ClipSim.open(settings=libraries.settings(tmp_path), preset=libraries.TINY) as sim:
+        libraries.fill(sim._library, 4)
+        lists = [
+            await sim.playlist("clip-0000", 9),
+            await sim.playlist(["clip-0000", "clip-0001", "clip-0002", "clip-0003"], place="here"),
+            await sim.playlist("clip-0000", place="here"),
+            await sim.path("clip-0000", "clip-0001", 3),
+            await sim.path("clip-0000", "clip-0001", 2),
+            await sim.mix("clip-0000", "clip-0001"),
+        ]
+        hits = await sim.search("Title 3", meaning=False)
+        said = [sentence for each in lists for sentence in (each.why, *(step.why for step in each.steps))]
+        said += [hit.why for hit in hits.hits]
+        notices = [notice for each in (*lists, hits) for notice in [each.notice] if notice]
+    for sentence in said:
+        assert GERMAN.told(sentence) != sentence
+        assert not re.search(r"\b(the|like|before|both|title)\b", re.sub("“.*?”", "", GERMAN.told(sentence)).lower())
+    assert len(notices) > 3
+    for notice in notices:
+        assert not re.search(r"\b(only|there|here|clips so far|these)\b", GERMAN.notice(notice).lower())
 
 
 @pytest.mark.parametrize(

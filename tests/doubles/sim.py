@@ -7,17 +7,40 @@ real one.
 from __future__ import annotations
 
 import asyncio
+import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from clipsim.courtesy import Youtube
-from clipsim.errors import EmptyLibrary, EmptyPlaylist, MissingModality, UnknownClip
-from clipsim.model import HOME, JSON, Answer, By, Clip, Cluster, Clustering, Match, Post, Progress, Stage
+from clipsim.errors import EmptyLibrary, EmptyPlaylist, InvalidSetting, MissingModality, UnknownClip
+from clipsim.model import (
+    HOME,
+    JSON,
+    Answer,
+    By,
+    Clip,
+    Cluster,
+    Clustering,
+    Contributor,
+    Hit,
+    Match,
+    Pair,
+    Playlist,
+    Post,
+    Progress,
+    Search,
+    Stage,
+    Step,
+    Surprise,
+    Vote,
+)
 from clipsim.sources import Listing
 
-STAGES: tuple[Stage, ...] = ("fetching", "listening", "watching", "reading", "comparing")
+STAGES: tuple[Stage, ...] = ("fetching", "listening", "reading", "watching", "comparing")
 
 
 @dataclass
@@ -31,6 +54,13 @@ class Job:
     error_code: str | None = None
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
     retry_at: datetime | None = None
+
+
+class Rows(dict[int, Job]):
+    """The jobs by their ids; called, what `ClipSim.jobs` returns."""
+
+    async def __call__(self, community: str = HOME) -> list[Job]:
+        return [replace(job) for job in self.values() if job.community == community and job.state != "done"]
 
 
 def clip(number: int, title: str | None = None, **metadata: Any) -> Clip:
@@ -56,14 +86,19 @@ class SimDouble:
     pause: float = 0.0
     notice: str | None = None
     why: str = "Both are electronic, at 120 beats per minute."
-    jobs: dict[int, Job] = field(default_factory=dict)
+    jobs: Rows = field(default_factory=lambda: Rows())
     begun: list[int] = field(default_factory=list)  # ids of jobs, in the order they were run
     lists: dict[str, Listing] = field(default_factory=dict)  # by a playlist's id
     posts: dict[tuple[str, str], Post] = field(default_factory=dict)  # by community and clip
     chosen: dict[str, JSON] = field(default_factory=dict)
     gone: dict[str, datetime] = field(default_factory=dict)
     forgotten: list[str] = field(default_factory=list)  # communities
+    thumbs: dict[tuple[str, str, str, str], Vote] = field(default_factory=dict)  # community, voter, query, result
+    listings: dict[str, tuple[str, JSON]] = field(default_factory=dict)  # by key: community, what
+    seen: list[tuple[list[str], str, str | None]] = field(default_factory=list)  # ids, community, place
+    drawn: list[tuple[str, Any, Any]] = field(default_factory=list)  # community, lit, highlight
     called: list[tuple[str, Any]] = field(default_factory=list)
+    glimpses: bool = False  # whether there is an early answer while the picture is being watched
     again: list[int] = field(default_factory=list)  # ids of failed jobs that are due
     refusals: list[Any] = field(default_factory=list)  # who wants to hear that YouTube refuses
     before: Callable[[str], None] | None = None  # told the name of each method as it is called
@@ -121,8 +156,8 @@ class SimDouble:
         *,
         k: int = 5,
         progress: Progress | None = None,
+        early: Callable[[Answer], None] | None = None,
         waits: Any = None,
-        early: Any = None,
         background: bool = False,
     ) -> Answer:
         job = self.jobs[job_id]
@@ -130,6 +165,9 @@ class SimDouble:
         for stage in STAGES:
             if progress is not None:
                 await asyncio.to_thread(progress, stage)  # as from a worker's thread
+            if stage == "watching" and self.glimpses and early is not None:
+                seen = replace(clip(0, "Half seen"), url=job.source, modalities=("audio",))
+                early(replace(await self.query(seen, k, community=job.community), pending=("video",)))
             if self.pause:
                 await asyncio.sleep(self.pause)
         if (trouble := self.troubles.get(job.source)) is not None:
@@ -226,6 +264,121 @@ class SimDouble:
         self.chosen.pop(community, None)
         return len(self.shelves.pop(community, []))
 
+    # what to play
+
+    async def playlist(
+        self, clips: list[Clip], k: int = 10, *, place: str | None = None, community: str = HOME
+    ) -> Playlist:
+        self._called("playlist", [clip.id for clip in clips], k, place, community)
+        return self._list("playlist", clips, k, community)
+
+    async def path(self, start: Clip, end: Clip, k: int = 8, *, community: str = HOME) -> Playlist:
+        self._called("path", start.id, end.id, k, community)
+        if start.id == end.id:
+            raise InvalidSetting("A path leads from one clip to another.", hint="Name two different clips.")
+        between = [clip for clip in self.shelf(community) if clip not in (start, end)][: k - 2]
+        return self._list("path", [start, *between, end], len(between) + 2, community)
+
+    async def mix(self, add: list[Clip], less: list[Clip], k: int = 10, *, community: str = HOME) -> Playlist:
+        self._called("mix", [clip.id for clip in add], [clip.id for clip in less], k, community)
+        rest = [clip for clip in self.shelf(community) if clip not in (*add, *less)]
+        return self._list("mix", rest[:k], k, community)
+
+    def _list(self, kind: Any, first: list[Clip], k: int, community: str) -> Playlist:
+        clips = [*first, *(clip for clip in self.shelf(community) if clip not in first)][:k]
+        steps = tuple(Step(clip, 0.9 if n else None, self.why) for n, clip in enumerate(clips))
+        return Playlist(kind, steps, "Like “X”.", self.notice)
+
+    async def search(self, words: str, k: int = 10, *, community: str = HOME) -> Search:
+        self._called("search", words, k, community)
+        found = await self.complete(words, community=community, limit=k)
+        return Search(words, tuple(Hit(n, clip, 1 / n, "title") for n, clip in enumerate(found, 1)), self.notice)
+
+    async def surprise(self, *, place: str | None = None, community: str = HOME) -> Surprise:
+        self._called("surprise", place, community)
+        shelf = self.shelf(community)
+        if not shelf:
+            raise EmptyLibrary
+        drawn = shelf[len(self.asked("surprise")) % len(shelf)]
+        return Surprise(drawn, "Never recommended here so far.", 0, tuple(c for c in shelf if c != drawn)[:2])
+
+    async def shown(self, what: Any, *, community: str = HOME, place: str | None = None) -> None:
+        clips = [match.clip for match in what.results] if isinstance(what, Answer) else getattr(what, "clips", None)
+        clips = [what.clip] if isinstance(what, Surprise) else clips
+        self.seen.append(([clip.id for clip in clips] if clips is not None else list(what), community, place))
+
+    async def keep_list(self, what: JSON, *, community: str = HOME) -> str:
+        key = f"key-{len(self.listings)}"
+        self.listings[key] = community, json.loads(json.dumps(what))
+        return key
+
+    async def kept_list(self, key: str, *, community: str = HOME) -> JSON | None:
+        whose, what = self.listings.get(key, ("", None))
+        return what if whose == community else None
+
+    async def known(self, ids: list[str], *, community: str = HOME) -> dict[str, Clip]:
+        return {clip.id: clip for clip in self.shelf(community) if clip.id in ids}
+
+    # thumbs
+
+    async def vote(
+        self, query: Clip, result: str, up: bool | None, *, voter: str, community: str, **answered: Any
+    ) -> Vote | None:
+        self._called("vote", query.id, result, up, voter, community, answered)
+        if up is None:
+            self.thumbs.pop((community, voter, query.id, result), None)
+            return None
+        vote = self.thumbs[community, voter, query.id, result] = Vote(
+            query.id, result, up, voter, community, **answered
+        )
+        return vote
+
+    async def votes(self, query: Clip, *, voter: str, community: str) -> dict[str, Vote]:
+        return {key[3]: vote for key, vote in self.thumbs.items() if key[:3] == (community, voter, query.id)}
+
+    # what there is
+
+    async def most_alike(self, *, community: str = HOME) -> Pair | None:
+        shelf = self.shelf(community)
+        return Pair(shelf[0], shelf[1], 0.97, self.why) if len(shelf) > 1 else None
+
+    async def duplicates(self, *, community: str = HOME) -> list[Pair]:
+        shelf = self.shelf(community)
+        return [Pair(shelf[1], shelf[2], 0.99, "The same artist and title.")] if len(shelf) > 2 else []
+
+    async def contributors(self, *, community: str = HOME, limit: int = 10) -> list[Contributor]:
+        self._called("contributors", community)
+        counts = Counter(str(post.by) for where, post in self.posts.items() if where[0] == community)
+        return [Contributor(user, count) for user, count in counts.most_common(limit)]
+
+    async def version(self, *, community: str = HOME) -> str:
+        return str([clip.id for clip in self.shelf(community)])
+
+    async def map(
+        self, file: Path, *, community: str = HOME, highlight: Any = None, lit: Any = None, small: bool
+    ) -> int:
+        self._called("map", community)
+        self.drawn.append((community, lit, highlight))
+        file.write_bytes(  # noqa: ASYNC240 - a few bytes
+            b"\x89PNG\r\n\x1a\n" + repr((lit, highlight, small)).encode()
+        )
+        return len(self.shelf(community))
+
+    async def secret(self) -> bytes:
+        return b"secret"
+
+    async def retry_job(self, job_id: int, community: str = HOME) -> Job:
+        self._called("retry_job", job_id, community)
+        job = self.jobs[job_id]
+        assert job.community == community
+        job.state = "queued"
+        self.again.append(job_id)
+        return replace(job)
+
+    def asked(self, name: str) -> list[Any]:
+        """What a method was called with, each time."""
+        return [what for called, what in self.called if called == name]
+
     # questions
 
     async def query(
@@ -261,12 +414,12 @@ class SimDouble:
         half = max(1, len(shelf) // 2)
         groups = [shelf[:half], shelf[half:]]
         return Clustering(
-            "k-means (2)", tuple(Cluster(i, f"group {i}", len(g), tuple(g)) for i, g in enumerate(groups) if g), {}
+            "k-means (2)", tuple(Cluster(i, f"group {i}", len(g), tuple(g)) for i, g in enumerate(groups, 1) if g), {}
         )
 
     async def cluster_of(self, clip: Clip, *, community: str = HOME) -> Cluster | None:
         shelf = self.shelf(community)
-        return Cluster(0, "bright dance", len(shelf), tuple(shelf)) if len(shelf) > 2 else None
+        return Cluster(1, "bright dance", len(shelf), tuple(shelf)) if len(shelf) > 2 else None
 
     async def clips(self, *, community: str = HOME, limit: int | None = None) -> list[Clip]:
         return self.shelf(community)[:limit]

@@ -195,7 +195,7 @@ class Message:
             [{"type": "rich", **embed} for embed in payload["embeds"] or []] if "embeds" in payload else self.embeds
         )
         self.components = payload["components"] or [] if "components" in payload else self.components
-        if files:
+        if files or "attachments" in payload:
             self.attachments = [
                 {"id": str(snowflake()), "filename": name, "size": 1, "url": f"https://cdn/{name}", "proxy_url": f"https://cdn/{name}"}
                 for name in files
