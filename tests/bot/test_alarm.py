@@ -1,4 +1,4 @@
-"""Who is told that YouTube refuses: the channel for moderators, else the system's, else the owner. Discord on the wire."""
+"""Who is told that YouTube refuses: the channel for moderators, else the system's, else the owner. On the wire."""
 
 from __future__ import annotations
 
