@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import platform
 import re
 import sys
 import tempfile
@@ -96,15 +95,21 @@ def lag(log: Path) -> dict[str, float]:
     return {"within_20_ms": round(within, 3), "max_ms": round(1000 * found["clipsim_loop_lag_max_seconds"], 1)}
 
 
-def row(name: str, found: dict[str, Any]) -> str:
+HEAD = [
+    *("bot", "acknowledged, ms: p50 / p95 / p99 / max", "lost", "command answered, ms", "links answered", "lost"),
+    "link to reply, ms",
+]
+
+
+def row(name: str, found: dict[str, Any]) -> list[str]:
     """A line of the table."""
 
     def times(what: str) -> str:
         given = found[what]
         return " / ".join(f"{given[key]:.0f}" for key in ("p50", "p95", "p99", "max")) if given["count"] else "–"
 
-    links = f"{found['links']['count']} ({found['lost_links']} lost)"
-    return f"| {name} | {times('acknowledged')} | {found['lost']} | {times('answered')} | {links} | {times('links')} |"
+    links = [str(found["links"]["count"]), str(found["lost_links"]), times("links")]
+    return [name, times("acknowledged"), str(found["lost"]), times("answered"), *links]
 
 
 def main(plan: Plan) -> int:
@@ -113,19 +118,14 @@ def main(plan: Plan) -> int:
     for name in ("clipsim", "naive"):
         with tempfile.TemporaryDirectory(prefix="bench-bot-") as folder:
             found[name] = asyncio.run(measure(name == "naive", plan, Path(folder)))
-    print(
-        f"{plan.users} users, {plan.interactions} interactions, {plan.links} links at once; {os.cpu_count()} processors"
-    )
-    print(
-        "| bot | acknowledged, ms: p50 / p95 / p99 / max | lost | answered, ms | links answered | link to reply, ms |"
-    )
-    print("|---|---|---|---|---|---|")
-    for name, figures in found.items():
-        print(row(name, figures))
+    many = f"{plan.users} users, {plan.interactions} interactions and {plan.links} links at once"
+    title = f"{many}, {os.cpu_count()} processors for the bots and the doubles around them (`bench_bot`)"
+    rows = [row(name, figures) for name, figures in found.items()]
+    print(title, *("| " + " | ".join(cells) + " |" for cells in (HEAD, ["---"] * len(HEAD), *rows)), sep="\n")
     print(f"event loop of clipsim: {found['clipsim']['loop']}")
     RESULTS.mkdir(exist_ok=True)
-    kept = {"plan": asdict(plan), "machine": {"cpus": os.cpu_count(), "python": platform.python_version()}, **found}
-    (RESULTS / "bot.json").write_text(json.dumps(kept, indent=2) + "\n")
+    kept = {"title": title, "head": HEAD, "rows": rows, "plan": asdict(plan), "figures": found}
+    (RESULTS / "bot.json").write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     ours = found["clipsim"]
     served = not (ours["lost"] or ours["unanswered"] or ours["lost_links"]) and ours["replies"] == plan.links
     return 0 if served and ours["acknowledged"]["p99"] <= AIM else 1

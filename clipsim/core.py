@@ -24,6 +24,7 @@ from zlib import crc32
 
 from clipsim import overview, sources
 from clipsim.communities import Communities
+from clipsim.context import Context, working_for
 from clipsim.courtesy import Courtesy, Opening, Waits, Youtube, per_hour
 from clipsim.database import typed_errors
 from clipsim.desk import Desk
@@ -654,7 +655,8 @@ class ClipSim:
             if progress is not None:
                 progress(number, len(ids))
             try:
-                await self._guard(self._encode_anew(clip_id))
+                with working_for(Context(patient=True)):  # a clip that is given up has no features
+                    await self._guard(self._encode_anew(clip_id))
                 report.encoded += 1
             except ClipSimError as error:
                 report.failed.append((clip_id, error))

@@ -137,7 +137,8 @@ class Courtesy:
             return granted
         waiter = _Waiter(clip_id, asyncio.get_running_loop().create_future(), context.background)
         waiter.when = self._estimate(len(self._line), context.background)
-        if context.job is None and waiter.when - self._clock() > PATIENCE:
+        patient = context.patient or context.job is not None
+        if not patient and waiter.when - self._clock() > PATIENCE:
             raise self._paused(waiter.when)
         self._line.put(context.community, waiter, background=context.background)
         log.info("clip=%s waits for YouTube until about %s", clip_id, _moment(waiter.when).strftime("%H:%M:%S"))

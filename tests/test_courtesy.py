@@ -92,6 +92,11 @@ async def test_a_job_waits_and_anybody_else_is_told_when() -> None:
     with pytest.raises(SourcePaused, match=f"until about {datetime.fromtimestamp(NOW + FIRST_PAUSE, UTC):%H:%M} UTC"):
         async with courtesy.turn(video(1)):
             pass
+    patient = asyncio.create_task(fetch(courtesy, 3, patient=True))  # reencode: to give a clip up would cost it a lot
+    await asyncio.sleep(0.01)
+    assert courtesy.status().waiting == 1
+    patient.cancel()
+    await asyncio.gather(patient, return_exceptions=True)
     told: list[datetime | None] = []
     with courtesy.watch("video000002", told.append):
         job = asyncio.create_task(fetch(courtesy, 2, job=2))
