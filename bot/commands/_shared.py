@@ -179,7 +179,7 @@ async def _fitting(bot: Bot, interaction: Interaction, typed: str) -> dict[str, 
             clips = await bot.sim.complete(typed[: CHOICES * 4], community=community_of(interaction), limit=CHOICES)
     except TimeoutError:
         log.warning("interaction=%d could not be completed in time", interaction.id)
-        return []
+        return {}
     except ClipSimError as error:
         log.info("nothing to complete code=%s", error.code)
         return {}

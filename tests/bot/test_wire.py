@@ -139,9 +139,11 @@ def environment(youtube: FakeYouTube) -> dict[str, str]:
 
 
 def final(message: Message) -> bool:
-    """Whether a reply is more than progress: every part has a title, or says what went wrong."""
+    """Whether a reply is more than progress or an early answer: every part has a title, or says what went wrong."""
     return bool(message.embeds) and all(
-        embed.get("title") or re.search(r"\(`[a-z0-9-]+`\)", message.text) for embed in message.embeds
+        (embed.get("title") and "⏳" not in embed.get("description", ""))
+        or re.search(r"\(`[a-z0-9-]+`\)", message.text)
+        for embed in message.embeds
     )
 
 
