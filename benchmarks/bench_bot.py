@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import platform
 import re
 import sys
 import tempfile
@@ -25,10 +24,11 @@ from typing import Any
 from benchmarks.paired import RESULTS
 from tests.doubles.crowd import Crowd, Plan
 from tests.doubles.discord import FakeDiscord
-from tests.doubles.light import site
+from tests.doubles.light import HEARD, site
 from tests.doubles.youtube import FakeYouTube
 
 ROOT = Path(__file__).resolve().parents[1]
+SECONDS = 15.0  # of each clip's sound: what encoding it takes is what the processors are busy with
 START = 120.0  # seconds that a bot is given to connect
 AIM = 1000.0  # milliseconds: the 99th percentile of our acknowledgements
 
@@ -38,13 +38,13 @@ async def measure(naive: bool, plan: Plan, folder: Path) -> dict[str, Any]:
     own = {name: value for name, value in os.environ.items() if not name.startswith(("CLIPSIM_", "DISCORD_"))}
     with FakeYouTube() as youtube:
         async with FakeDiscord() as discord:
-            crowd = await asyncio.to_thread(Crowd, discord, youtube, folder, plan)
+            crowd = await asyncio.to_thread(Crowd, discord, youtube, folder, plan, HEARD)
             await asyncio.to_thread(crowd.fill, folder / "library")
             path = [youtube.environment()["PYTHONPATH"], str(ROOT)]
             given = {"CLIPSIM_DATA": str(folder / "library"), "CLIPSIM_WEB_PORT": "0", "CLIPSIM_LOG_LEVEL": "WARNING"}
             given |= {"CLIPSIM_YOUTUBE_PER_HOUR": "0"}
             if not naive:
-                path.insert(0, str(site(folder / "site")))
+                path.insert(0, str(site(folder / "site", preset="HEARD")))
             env = discord.environment(own | given | {"PYTHONPATH": os.pathsep.join(path)})
             module = "benchmarks.naive_bot" if naive else "bot"
             log = folder / "log"
@@ -95,15 +95,21 @@ def lag(log: Path) -> dict[str, float]:
     return {"within_20_ms": round(within, 3), "max_ms": round(1000 * found["clipsim_loop_lag_max_seconds"], 1)}
 
 
-def row(name: str, found: dict[str, Any]) -> str:
+HEAD = [
+    *("bot", "acknowledged, ms: p50 / p95 / p99 / max", "lost", "command answered, ms", "links answered", "lost"),
+    "link to reply, ms",
+]
+
+
+def row(name: str, found: dict[str, Any]) -> list[str]:
     """A line of the table."""
 
     def times(what: str) -> str:
         given = found[what]
         return " / ".join(f"{given[key]:.0f}" for key in ("p50", "p95", "p99", "max")) if given["count"] else "–"
 
-    links = f"{found['links']['count']} ({found['lost_links']} lost)"
-    return f"| {name} | {times('acknowledged')} | {found['lost']} | {times('answered')} | {links} | {times('links')} |"
+    links = [str(found["links"]["count"]), str(found["lost_links"]), times("links")]
+    return [name, times("acknowledged"), str(found["lost"]), times("answered"), *links]
 
 
 def main(plan: Plan) -> int:
@@ -112,19 +118,14 @@ def main(plan: Plan) -> int:
     for name in ("clipsim", "naive"):
         with tempfile.TemporaryDirectory(prefix="bench-bot-") as folder:
             found[name] = asyncio.run(measure(name == "naive", plan, Path(folder)))
-    print(
-        f"{plan.users} users, {plan.interactions} interactions, {plan.links} links at once; {os.cpu_count()} processors"
-    )
-    print(
-        "| bot | acknowledged, ms: p50 / p95 / p99 / max | lost | answered, ms | links answered | link to reply, ms |"
-    )
-    print("|---|---|---|---|---|---|")
-    for name, figures in found.items():
-        print(row(name, figures))
+    many = f"{plan.users} users, {plan.interactions} interactions and {plan.links} links at once"
+    title = f"{many}, {os.cpu_count()} processors for the bots and the doubles around them (`bench_bot`)"
+    rows = [row(name, figures) for name, figures in found.items()]
+    print(title, *("| " + " | ".join(cells) + " |" for cells in (HEAD, ["---"] * len(HEAD), *rows)), sep="\n")
     print(f"event loop of clipsim: {found['clipsim']['loop']}")
     RESULTS.mkdir(exist_ok=True)
-    kept = {"plan": asdict(plan), "machine": {"cpus": os.cpu_count(), "python": platform.python_version()}, **found}
-    (RESULTS / "bot.json").write_text(json.dumps(kept, indent=2) + "\n")
+    kept = {"title": title, "head": HEAD, "rows": rows, "plan": asdict(plan), "figures": found}
+    (RESULTS / "bot.json").write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     ours = found["clipsim"]
     served = not (ours["lost"] or ours["unanswered"] or ours["lost_links"]) and ours["replies"] == plan.links
     return 0 if served and ours["acknowledged"]["p99"] <= AIM else 1
@@ -132,4 +133,4 @@ def main(plan: Plan) -> int:
 
 if __name__ == "__main__":
     numbers = [int(text) for text in sys.argv[1:]]
-    sys.exit(main(Plan(*numbers) if numbers else Plan()))
+    sys.exit(main(Plan(*numbers, seconds=SECONDS)))

@@ -14,10 +14,8 @@ each is asked, and `as ours` is the share of our ten that a way finds at all.
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import made_up
-from benchmarks.paired import RESULTS
+from benchmarks.paired import save_table
 from clipsim.encoders import Preset
 from clipsim.fusion.late import layout
 from clipsim.model import HOME, Clip, Matrix
@@ -491,10 +489,43 @@ def main() -> None:
     for size in [] if given.only == "growth" else given.sizes:
         with tempfile.TemporaryDirectory() as scratch:
             found["questions"] += questions(size, Path(scratch), names, given.patience)
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / "queries.json"
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print(f"written to {path}", file=sys.stderr)
+    if found["growth"]:
+        trained = {row["clips"]: f"{row['training']:.2f} s" for row in found["training"]}
+        rows = [
+            [
+                f"{row['clips']:,}",
+                f"{1000 * row['add']:.1f} ms",
+                f"{1000 * row['question after']:.1f} ms",
+                trained.get(row["clips"], ""),
+            ]
+            for row in found["growth"]
+        ]
+        title = "Growth: what each clip more takes the library, without encoding; the question after it; training"
+        save_table("growth", title, ["clips", "to add one", "to answer it", "to train"], rows, found)
+    if found["questions"]:
+        rows = [[f"{row['clips']:,}", row["way"], *cells(row)] for row in found["questions"]]
+        head = [
+            "clips",
+            "way",
+            "built in",
+            "memory",
+            "all clips",
+            "a tenth of them",
+            "16 at once",
+            "recall@10",
+            "as ours",
+        ]
+        title = f"Questions: milliseconds (median, 99 %), {ROUNDS} rounds by turns"
+        save_table("questions", title, head, rows, found["questions"])
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    """A way's figures, as they stand in the table."""
+    if "error" in row:
+        return [row["error"], *[""] * 6]
+    times = [f"{row[kind]['p50']:.2f}, {row[kind]['p99']:.2f}" for kind in ("all", "community", "16 at once")]
+    own = min(row[kind]["recall"] for kind in ("all", "community"))
+    return [f"{row['build']:.1f} s", f"{row['memory']:.0f} MiB", *times, f"{own:.3f}", f"{row['all']['as ours']:.3f}"]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How long one waits for a process to begin: whole processes, from the start to the answer.
 
-    python -m benchmarks startup          (5,000 clips; some five minutes)
+    python -m benchmarks startup          (5,000 clips; some two minutes)
 
 `clipsim similar` on a library that was grouped and trained before, against a script that does the same plainly: imports
 what it works with, reads every feature, standardises, compares, prints five titles. The bot, against a Discord on this
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import statistics
 import subprocess
@@ -21,11 +20,10 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks import made_up
-from benchmarks.paired import HEAD, RESULTS, RUNS, Comparison, Run
+from benchmarks.paired import HEAD, RUNS, Comparison, Run, save, save_table
 from clipsim.encoders import PRESETS
 from clipsim.library import Library
 from clipsim.settings import load
@@ -147,10 +145,11 @@ def main() -> None:
     for name, values in zip(("its page answers", "a slash command is answered"), zip(*runs, strict=True), strict=True):
         middle = statistics.median(values)
         print(f"python -m bot: {name} after {middle:.2f} s ({min(values):.2f} to {max(values):.2f})")
-    rows = [{**asdict(each), "ratio": statistics.median(each.ratios)} for each in found]
-    rows.append({"title": "python -m bot", "page": [page for page, _ in runs], "command": [said for _, said in runs]})
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "startup.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    save("startup", found)
+    told = ["until its page answers", "until a slash command is answered"]
+    cells = [f"{statistics.median(v):.2f} s ({min(v):.2f} to {max(v):.2f})" for v in zip(*runs, strict=True)]
+    title = f"The bot from its start, {clips} clips, Discord on the same machine; median of {RUNS}"
+    save_table("startup-bot", title, ["", "seconds"], [list(row) for row in zip(told, cells, strict=True)], runs)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,15 @@ def save(name: str, comparisons: list[Comparison]) -> Path:
     return path
 
 
+def save_table(name: str, title: str, head: list[str], rows: list[list[str]], figures: object) -> Path:
+    """Write a table of another kind to `results/NAME.json`, and beside it the figures that it was made of."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    table = {"title": title, "head": head, "rows": rows, "figures": figures}
+    path.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
 def _once(way: Way) -> Run:
     work = way()
     begun = time.perf_counter()

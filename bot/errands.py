@@ -10,12 +10,12 @@ import asyncio
 import logging
 import secrets
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import discord
 
@@ -23,17 +23,17 @@ from bot import links, metrics, places, render
 from bot.board import PASSING, Board
 from bot.gate import Admission
 from bot.replies import Reply
-from bot.text import Texts, for_locale
+from bot.text import for_locale
 from bot.turns import Turns, Work
 from bot.views import clusters, similar
 from bot.views.answered import Answered, under
+from bot.wishes import Errand, Wish, first_post, place_of
 from clipsim.context import Context, working_for
 from clipsim.errors import ClipSimError, NoSuchJob, UnexpectedError
-from clipsim.model import JSON, Answer, By, Stage
+from clipsim.model import JSON, Answer, Stage
 
 if TYPE_CHECKING:
     from clipsim.core import ClipSim
-    from clipsim.model import Answer, Post
     from clipsim.sources import Source
 
 log = logging.getLogger(__name__)
@@ -41,54 +41,6 @@ log = logging.getLogger(__name__)
 FETCHING = 2  # clips that may be on their way while the workers are busy with others
 LOOK = 20.0  # seconds between two looks at what is due to be tried again
 PRUNE_EVERY = 6 * 3600.0  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What is wanted of a link: the clips like it (so many, compared by), or its cluster; said in a language.
-
-    `post` is the message that it was pasted in; `where` (a channel) and `guild` say where that is.
-    """
-
-    show: Literal["similar", "cluster"] = "similar"
-    k: int = 5
-    by: By = "all"
-    language: str = "en"
-    post: int | None = None
-    where: int | None = None
-    guild: int | None = None
-
-    @classmethod
-    def read(cls, row: JSON) -> Wish:
-        """From a job's row; what is not there is the default."""
-        known = {name: row[name] for name in ("show", "k", "by", "language", "post", "where", "guild") if name in row}
-        return cls(**known)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Errand:
-    """One link of a reply: its job, its place among the reply's parts, and whether it yields to others.
-
-    An import yields wherever it waits; a second attempt only until a place for it is free: somebody wants it.
-    """
-
-    job: Any
-    board: Board
-    place: int
-    parts: int
-    wish: Wish
-    left: int = 0  # links of the message that were left out
-    background: bool = False
-
-    @property
-    def imported(self) -> bool:
-        """Whether it was taken in the background."""
-        return bool((self.job.reply or {}).get("background"))
-
-    @property
-    def texts(self) -> Texts:
-        """The language that it is answered in."""
-        return for_locale(self.wish.language)
 
 
 class Errands:
@@ -131,7 +83,7 @@ class Errands:
             row = {**asdict(wish), **reply.record(), "part": place, "of": len(taken)}
             row |= {"background": True} if background else {}
             if (post := admission.known.get(source.id)) is not None:
-                row |= {"known": True, "first": _first(texts, post, wish)}
+                row |= {"known": True, "first": first_post(texts, post, wish)}
             try:
                 if (refusal := admission.refused.get(source.id)) is not None:
                     raise refusal
@@ -195,7 +147,7 @@ class Errands:
 
     async def _answer(self, errand: Errand) -> tuple[discord.Embed, Answered | None]:
         job, wish, texts, board = errand.job, errand.wish, errand.texts, errand.board
-        loop, piece, budget = asyncio.get_running_loop(), asyncio.current_task(), render.share(errand.parts)
+        loop, budget, pausing = asyncio.get_running_loop(), render.share(errand.parts), self.pausing()
         show = partial(board.tell, errand.place)
         first = str((job.reply or {}).get("first") or "")
         answered = False  # from sound and words: what else is being done with it is not told any more
@@ -214,12 +166,11 @@ class Errands:
             show(render.answer(texts, found, budget=budget, first=first))
 
         def waits(until: datetime | None) -> None:
+            pausing(until)
             if until is None:
                 self._waiting.pop(job.id, None)
-                self._turns.go_on(piece)
                 return
             self._waiting[job.id] = errand  # it may be withdrawn
-            self._turns.pause(piece)
             show(render.waiting(texts, str(job.source), until))
 
         plain = wish.show == "similar" and wish.by == "all"
@@ -232,7 +183,7 @@ class Errands:
             early=early if plain else None,
         )
         row = {**(job.reply or {}), **board.record}
-        if not row.get("known") and (place := _place(row, wish)):
+        if not row.get("known") and (place := place_of(row, wish)):
             await self._sim.set_place(answer.query, place, community=job.community)
         clip, owner = answer.query, _owner(job)
         if wish.show == "cluster":
@@ -249,6 +200,18 @@ class Errands:
     def later(self, community: str, work: Work) -> None:
         """Have work done that yields to the links somebody waits for."""
         self._turns.submit(community, work, background=True)
+
+    def pausing(self) -> Callable[[datetime | None], None]:
+        """For `ClipSim.run`, called in a piece of work: its place is free while it waits for YouTube."""
+        piece = asyncio.current_task()
+
+        def waits(until: datetime | None) -> None:
+            if until is None:
+                self._turns.go_on(piece)
+            else:
+                self._turns.pause(piece)
+
+        return waits
 
     async def _again(self, job_id: Any) -> datetime | None:
         """When a job that failed is tried again."""
@@ -352,7 +315,7 @@ class Errands:
         """A job that nobody waits for in a chat."""
         with working_for(Context(job.id, job.community, background=True)):
             try:
-                await self._sim.run(job.id, background=True)
+                await self._sim.run(job.id, waits=self.pausing(), background=True)
             except ClipSimError as error:
                 log.info("failed code=%s: %s", error.code, error)
             finally:
@@ -387,30 +350,10 @@ class Errands:
         await self._turns.close()
 
 
-def _first(texts: Texts, post: Post, wish: Wish) -> str:
-    """When and where a clip was posted first, as Markdown; nothing where that is this very message."""
-    where = post.place or {}
-    channel, message = where.get("channel"), where.get("message")
-    if message is not None and message == wish.post:
-        return ""
-    link = None
-    if isinstance(channel, int) and isinstance(message, int):
-        link = f"https://discord.com/channels/{wish.guild or '@me'}/{channel}/{message}"
-    who = f"<@{post.by}>" if post.by and post.by.isascii() and post.by.isdecimal() else ""
-    return texts.posted(who, post.at, discord.utils.utcnow(), link)
-
-
 def _owner(job: Any) -> int:
     """Whose the buttons under an answer are."""
     requester = str(job.requester or "")
     return int(requester) if requester.isascii() and requester.isdecimal() else 0
-
-
-def _place(row: JSON, wish: Wish) -> JSON | None:
-    """Where a clip was posted: the message with the link, or the public answer to a command."""
-    if wish.post is not None:
-        return {"channel": wish.where, "message": wish.post}
-    return None if row.get("private") or not row.get("message") else {k: row[k] for k in ("channel", "message")}
 
 
 async def _shown(reply: Any) -> list[discord.Embed]:

@@ -155,7 +155,7 @@ class Imports:
             return  # it was cancelled
         it.running += 1
         try:
-            await self._bot.sim.run(job.id, background=True)
+            await self._bot.sim.run(job.id, waits=self._bot.errands.pausing(), background=True)
             it.done += 1
         except Exception as error:
             explained(error, f"import={it.id} link={job.source}")

@@ -24,6 +24,7 @@ class Context:
     job: int | None = None
     community: str = HOME
     background: bool = False  # nobody is waiting for it: it yields
+    patient: bool = False  # it waits for YouTube as long as it takes, as a job does
 
 
 _current: ContextVar[Context] = ContextVar("clipsim", default=Context())  # noqa: B039 - it is frozen

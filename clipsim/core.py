@@ -7,12 +7,14 @@ touches a disk runs in a thread (`Engine`, `Library`) or a child process (`worke
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import logging
 import secrets
 import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
@@ -22,6 +24,7 @@ from zlib import crc32
 
 from clipsim import overview, sources
 from clipsim.communities import Communities
+from clipsim.context import Context, working_for
 from clipsim.courtesy import Courtesy, Opening, Waits, Youtube, per_hour
 from clipsim.database import typed_errors
 from clipsim.desk import Desk
@@ -81,6 +84,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+QUICK = 4  # threads for what takes a moment: it must not stand in line behind what takes long
+
 P = ParamSpec("P")
 T = TypeVar("T")
 Step = Callable[[int, int], None]  # done, of
@@ -107,6 +112,7 @@ class ClipSim:
             per_hour(settings), library.meta("courtesy"), functools.partial(library.set_meta, "courtesy")
         )
         self._desk = Desk(self._jobs, self._courtesy)
+        self._quick = ThreadPoolExecutor(QUICK, thread_name_prefix="quick")
         self._engine = Engine(settings, preset, library)
         self._communities = Communities(library, self._engine)
         self._workers = pool
@@ -174,6 +180,7 @@ class ClipSim:
         await self._intake.standby.close()
         await asyncio.to_thread(self._engine.close)
         await asyncio.to_thread(self._library.close)
+        self._quick.shutdown(wait=False)
 
     # Adding
 
@@ -408,17 +415,17 @@ class ClipSim:
         Raises:
             UnknownClip: it has none.
         """
-        return await self._thread(self._find, text, self._view(community))
+        return await self._soon(self._find, text, self._view(community))
 
     async def complete(self, text: str, *, community: str = HOME, limit: int = 25) -> list[Clip]:
         """The clips that someone who typed this may mean, best first; the newest where nothing was typed."""
         if not text.strip():
             return await self.clips(community=community, limit=limit)
-        return await self._thread(self._library.search_title, text, self._view(community), limit)
+        return await self._soon(self._library.search_title, text, self._view(community), limit)
 
     async def clips(self, *, community: str = HOME, limit: int | None = None) -> list[Clip]:
         """The community's clips, newest first."""
-        return await self._thread(self._library.clips, self._view(community), limit)
+        return await self._soon(self._library.clips, self._view(community), limit)
 
     async def count(self, *, community: str = HOME) -> int:
         """How many clips the community has."""
@@ -648,7 +655,8 @@ class ClipSim:
             if progress is not None:
                 progress(number, len(ids))
             try:
-                await self._guard(self._encode_anew(clip_id))
+                with working_for(Context(patient=True)):  # a clip that is given up has no features
+                    await self._guard(self._encode_anew(clip_id))
                 report.encoded += 1
             except ClipSimError as error:
                 report.failed.append((clip_id, error))
@@ -840,13 +848,13 @@ class ClipSim:
 
     async def accept(self, source: str, *, community: str, requester: str | None = None, reply: JSON) -> Job:
         """Take a link as a job. `reply` says where the answer goes; it comes back with the job after a restart."""
-        return await self._thread(
+        return await self._soon(
             functools.partial(self._jobs.accept, source, community=community, requester=requester, reply=reply)
         )
 
     async def set_reply(self, job_id: int, reply: JSON) -> Job:
         """The answer goes elsewhere now."""
-        return await self._thread(self._jobs.set_reply, job_id, reply)
+        return await self._soon(self._jobs.set_reply, job_id, reply)
 
     async def run(
         self,
@@ -1062,6 +1070,11 @@ class ClipSim:
 
     async def _thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._guard(asyncio.to_thread(function, *args, **kwargs))
+
+    async def _soon(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `_thread`, in threads that do nothing that takes long: what somebody types waits for no training."""
+        call = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
+        return cast(T, await self._guard(asyncio.get_running_loop().run_in_executor(self._quick, call)))
 
     async def _guard(self, work: Any) -> Any:
         """Let nothing out but `ClipSimError` (and cancellation)."""

@@ -18,8 +18,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from clipsim.breaker import BURST, LONGEST_PAUSE, Breaker, Bucket, State
 from clipsim.context import current
 from clipsim.errors import (
     BY_CODE,
@@ -41,10 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GUEST, ACCOUNT = 300, 2000  # videos an hour that YouTube grants an address, and a login
-BURST = 0.2  # share of an hour's videos that may be fetched at once; the rest comes evenly, so that no hour has more
 RESERVE = 0.2  # share of the burst that is kept from work in the background
-FIRST_PAUSE = 600.0  # seconds after the first refusal; each one after that doubles it
-LONGEST_PAUSE = 6 * 3600.0  # seconds
 AGAIN = 60.0  # seconds after an attempt that told neither way
 PATIENCE = 60.0  # seconds that somebody waits who has no job: a person before a page or a terminal
 DAY = 24 * 3600.0  # seconds
@@ -52,68 +50,7 @@ DAY = 24 * 3600.0  # seconds
 REFUSALS = (BotCheck, RateLimited)
 UNTOLD = (NetworkDown, FetchTimeout)  # failures from which nothing follows about the address
 
-State = Literal["closed", "open", "half-open"]  # closed: all is well
 Waits = Callable[[datetime | None], None]  # told about when a clip's turn comes, and (None) that it has come
-
-
-@dataclass(frozen=True, slots=True)
-class Breaker:
-    """Whether YouTube may be asked. Times are seconds of the system's clock, so that they outlive the process."""
-
-    code: str | None = None  # of the refusal that opened it; None where it is closed
-    since: float = 0.0  # when it opened or closed
-    until: float = 0.0  # the end of the pause
-    pause: float = 0.0  # seconds, of the present pause, or of the last one
-
-    def refused(self, now: float, code: str, *, probe: bool = False) -> Breaker:
-        """YouTube refused a fetch. Fetches that had begun before the first refusal change nothing."""
-        if self.code is not None and not probe:
-            return self
-        again = probe or now - self.since < 2 * self.pause  # as good as never closed
-        pause = min(LONGEST_PAUSE, 2 * self.pause) if again and self.pause else FIRST_PAUSE
-        return Breaker(code, self.since if self.code else now, now + pause, pause)
-
-    def answered(self, now: float) -> Breaker:
-        """YouTube answered the fetch that tried it."""
-        return Breaker(None, now, 0.0, self.pause)
-
-    def state(self, now: float) -> State:
-        """Closed; open; or half open: the pause is over, and one fetch may try."""
-        if self.code is None:
-            return "closed"
-        return "open" if now < self.until else "half-open"
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """A token for each fetch. `per_hour` 0 means that there is no limit."""
-
-    per_hour: int
-    tokens: float
-    at: float  # seconds of the system's clock
-
-    @property
-    def most(self) -> float:
-        """Tokens that it holds when full."""
-        return max(1.0, BURST * self.per_hour)
-
-    @property
-    def rate(self) -> float:
-        """Tokens a second."""
-        return max(self.per_hour - self.most, 1.0) / 3600.0
-
-    def filled(self, now: float) -> Bucket:
-        """With what has come in meanwhile."""
-        tokens = min(self.most, self.tokens + self.rate * max(0.0, now - self.at))
-        return replace(self, tokens=tokens, at=now)
-
-    def more(self, tokens: float) -> Bucket:
-        """With tokens put in, or (below 0) taken out."""
-        return self if self.per_hour == 0 else replace(self, tokens=min(self.most, self.tokens + tokens))
-
-    def wait(self, place: int, *, keep: float = 0.0) -> float:
-        """Seconds until there is a token for the one in this place (0: the first) with `keep` tokens left over."""
-        return 0.0 if self.per_hour == 0 else max(0.0, place + 1 + keep - self.tokens) / self.rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +137,8 @@ class Courtesy:
             return granted
         waiter = _Waiter(clip_id, asyncio.get_running_loop().create_future(), context.background)
         waiter.when = self._estimate(len(self._line), context.background)
-        if context.job is None and waiter.when - self._clock() > PATIENCE:
+        patient = context.patient or context.job is not None
+        if not patient and waiter.when - self._clock() > PATIENCE:
             raise self._paused(waiter.when)
         self._line.put(context.community, waiter, background=context.background)
         log.info("clip=%s waits for YouTube until about %s", clip_id, _moment(waiter.when).strftime("%H:%M:%S"))

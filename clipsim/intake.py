@@ -144,10 +144,11 @@ class Intake:
                 folder.parent.rmdir()
 
     async def listing(self, playlist: str, most: int) -> sources.Listing:
-        """The first clips of a YouTube playlist, by its id. Raises as `sources.listing`."""
+        """The first clips of a YouTube playlist, by its id. Raises as `sources.listing`, and SourcePaused."""
         folder = await asyncio.to_thread(self._folder)
         try:
-            return await sources.listing(playlist, most, self._settings, folder, self.standby)
+            async with self._courtesy.turn(sources.Source("youtube", playlist)):  # it is a request like a fetch
+                return await sources.listing(playlist, most, self._settings, folder, self.standby)
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
             with suppress(OSError):

@@ -158,7 +158,8 @@ def test_damaged_embeddings(shelf: Shelf) -> None:
 
 def test_rows_that_belong_to_nothing(shelf: Shelf, tmp_path: Path) -> None:
     raw = sqlite3.connect(tmp_path / "library.sqlite")  # foreign keys are off here
-    raw.execute("INSERT INTO memberships VALUES ('guild', 'gone', NULL, '2026-01-01')")
+    columns = "(community, clip_id, added_by, added_at)"
+    raw.execute(f"INSERT INTO memberships {columns} VALUES ('guild', 'gone', NULL, '2026-01-01')")
     raw.execute("DELETE FROM clips WHERE id = 'clip-0002'")
     raw.commit()
     raw.close()

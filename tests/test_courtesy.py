@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from clipsim import sources
+from clipsim.breaker import BURST, FIRST_PAUSE, LONGEST_PAUSE
 from clipsim.context import Context, working_for
-from clipsim.courtesy import ACCOUNT, AGAIN, BURST, DAY, FIRST_PAUSE, GUEST, LONGEST_PAUSE, Courtesy, Opening, per_hour
+from clipsim.courtesy import ACCOUNT, AGAIN, DAY, GUEST, Courtesy, Opening, per_hour
 from clipsim.errors import BotCheck, NetworkDown, Private, RateLimited, SourcePaused
 from clipsim.settings import load
 
@@ -91,6 +92,11 @@ async def test_a_job_waits_and_anybody_else_is_told_when() -> None:
     with pytest.raises(SourcePaused, match=f"until about {datetime.fromtimestamp(NOW + FIRST_PAUSE, UTC):%H:%M} UTC"):
         async with courtesy.turn(video(1)):
             pass
+    patient = asyncio.create_task(fetch(courtesy, 3, patient=True))  # reencode: to give a clip up would cost it a lot
+    await asyncio.sleep(0.01)
+    assert courtesy.status().waiting == 1
+    patient.cancel()
+    await asyncio.gather(patient, return_exceptions=True)
     told: list[datetime | None] = []
     with courtesy.watch("video000002", told.append):
         job = asyncio.create_task(fetch(courtesy, 2, job=2))

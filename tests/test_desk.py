@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from clipsim import logs, sources
+from clipsim.breaker import FIRST_PAUSE
 from clipsim.context import current
-from clipsim.courtesy import FIRST_PAUSE, GUEST, Courtesy
+from clipsim.courtesy import GUEST, Courtesy
 from clipsim.desk import Desk
 from clipsim.errors import BotCheck, ClipSimError, DiskFull, JobCancelled, NetworkDown, NoSuchJob, Private
 from clipsim.jobs import KEPT, MAX_ATTEMPTS, Job, Jobs

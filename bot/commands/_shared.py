@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Sequence
@@ -29,6 +30,7 @@ __all__ = ["Interaction", "chosen_by", "community_of", "explain", "place_of", "t
 log = logging.getLogger(__name__)
 
 CHOICES = 25  # of one autocomplete, at most
+IN_TIME = 1.5  # seconds for choices: after three nobody is shown any, and there is the way to Discord
 LONGEST = 1000  # characters of an option; Discord refuses more
 SEVERAL = 25  # clips that one option names
 COMMAS = 4  # in one title
@@ -174,7 +176,11 @@ async def name_choices(bot: Bot, interaction: Interaction, typed: str) -> list[a
 async def _fitting(bot: Bot, interaction: Interaction, typed: str) -> dict[str, str]:
     """Ids of the clips that fit, by a name that no other has."""
     try:
-        clips = await bot.sim.complete(typed[: CHOICES * 4], community=community_of(interaction), limit=CHOICES)
+        async with asyncio.timeout(IN_TIME):
+            clips = await bot.sim.complete(typed[: CHOICES * 4], community=community_of(interaction), limit=CHOICES)
+    except TimeoutError:
+        log.warning("interaction=%d could not be completed in time", interaction.id)
+        return {}
     except ClipSimError as error:
         log.info("nothing to complete code=%s", error.code)
         return {}

@@ -56,7 +56,11 @@ async def chat(tmp_path_factory) -> AsyncIterator[FakeDiscord]:
                 await double.connected()
                 message = await double.say("general", "ann", " ".join(map(watch, IDS[:3])))
                 await double.wait_for_message(
-                    lambda m: m.reference == message.id and all(embed.get("title") for embed in m.embeds), PATIENCE
+                    lambda m: (
+                        m.reference == message.id
+                        and all(embed.get("title") and "⏳" not in embed["description"] for embed in m.embeds)
+                    ),
+                    PATIENCE,
                 )
                 yield double
                 await bot.close()

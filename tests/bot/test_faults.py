@@ -32,8 +32,8 @@ EDIT = "PATCH /channels/{channel}/messages/{message}"
 PATIENCE = 120.0  # seconds, for a machine that is busy with other tests; never waited for in vain
 # Times that a test can wait for, in place of minutes and hours.
 SOON = """
-import clipsim.courtesy, clipsim.jobs, bot.errands
-clipsim.jobs.FIRST_WAIT, bot.errands.LOOK, clipsim.courtesy.FIRST_PAUSE = 1.0, 0.3, 12.0
+import clipsim.breaker, clipsim.jobs, bot.errands
+clipsim.jobs.FIRST_WAIT, bot.errands.LOOK, clipsim.breaker.FIRST_PAUSE = 1.0, 0.3, 12.0
 """
 
 

@@ -270,11 +270,12 @@ async def test_who_takes_no_direct_messages_is_answered_in_the_channel(room: Roo
     assert reply.embeds[0].title == "Artist 1 – Song 1"
 
 
-async def test_a_private_answer_that_outlasts_the_process_is_a_direct_message(room: Room) -> None:
+async def test_a_private_answer_that_outlasts_the_process_and_its_interaction_is_a_direct_message(room: Room) -> None:
     await room.choose(answer="private")
     room.sim.pause = 100
     await room.ann.slash(room.channel, "similar", clip=NEW, count=2)
     room.sim.pause = 0
+    room.env.inject_error("PATCH", "/webhooks/*/*/messages/*", status=404, code=10015)  # its token is too old
     await room.env.restart_bot(Bot(room.sim, settings.load(workers=2)))
     (reply,) = room.replies(room.ann.user.dm_channel)
     assert reply.embeds[0].url == NEW

@@ -13,6 +13,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
+from bot import metrics
 from bot.health import STUCK, Health
 from bot.watchdog import Watchdog
 from bot.web.routes import make_app
@@ -20,6 +21,7 @@ from clipsim import errors
 from clipsim.courtesy import Youtube
 from clipsim.settings import Settings
 from tests.bot.test_web import CLIPS, Served, Shelf
+from tests.conftest import ROOT
 
 Serve = Callable[..., Any]
 
@@ -116,3 +118,16 @@ async def test_the_page_says_that_youtube_is_left_alone(serve: Serve) -> None:
     served.shelf.refusal = Youtube("open", errors.BotCheck(), until, until, 2, 0.0, 300)
     page = await served.page("/")
     assert "prove that it is not a bot" in page and "17:05 UTC" in page and "2 links wait" in page
+
+
+def test_the_table_of_metrics_is_the_code_s() -> None:
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(clipsim_\w+)` \| (\w*) ?\|", page, re.MULTILINE)
+    known = {}
+    for family in metrics.REGISTRY.collect():
+        if family.name.startswith("clipsim_"):
+            labels = {name for sample in family.samples for name in sample.labels} - {"le"}
+            known[family.name + ("_total" if family.type == "counter" else "")] = labels
+    assert {name for name, _ in rows} == set(known)
+    for name, label in rows:
+        assert known[name] in ({label} if label else set(), set()), name  # one that nobody has used yet has no samples

@@ -16,14 +16,17 @@ from pathlib import Path
 import numpy as np
 
 from clipsim import tables
+from clipsim.encoders import Preset
+from clipsim.index import Index
 from clipsim.library import Library
 from clipsim.model import Clip, Features
 from clipsim.settings import load
 from tests.doubles.discord import FakeDiscord, Interaction
 from tests.doubles.discord.objects import LOADING
-from tests.doubles.light import BANDS, LIGHT
+from tests.doubles.light import LIGHT
 from tests.doubles.media import make_clip
 from tests.doubles.youtube import FakeYouTube
+from tests.libraries import train
 
 CLIPS = 200  # in each server's library before anybody comes
 LOOK = 0.02  # seconds between two looks of somebody who waits for an answer
@@ -31,12 +34,13 @@ LOOK = 0.02  # seconds between two looks of somebody who waits for an answer
 
 @dataclass(frozen=True)
 class Plan:
-    """How many, and how long they have patience (seconds)."""
+    """How many, and how long: they have patience for so many seconds."""
 
     users: int = 200
     interactions: int = 1000
     links: int = 50
     servers: int = 10
+    seconds: float = 2.0  # of each clip's sound
     patience: float = 300.0
 
 
@@ -71,21 +75,25 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
 class Crowd:
     """Servers with a channel each, clips on YouTube, and a library that knows others. Make it before the bot starts."""
 
-    def __init__(self, discord: FakeDiscord, youtube: FakeYouTube, folder: Path, plan: Plan) -> None:
-        self.discord, self.youtube, self.plan = discord, youtube, plan
+    def __init__(
+        self, discord: FakeDiscord, youtube: FakeYouTube, folder: Path, plan: Plan, preset: Preset = LIGHT
+    ) -> None:
+        self.discord, self.youtube, self.plan, self.preset = discord, youtube, plan, preset
         self.servers = [discord.add_guild(f"server {n}") for n in range(plan.servers)]
         self.channels = [discord.channel(f"room{n}", server).name for n, server in enumerate(self.servers)]
         for n in range(plan.links):
-            sound = make_clip(folder / f"{n}.m4a", seconds=2.0, tone=110.0 + 10 * n, rhythm=60.0 + 2 * n)
-            said = {"title": f"New song {n}", "artist": f"Band {n}", "duration": 2.0}
+            sound = make_clip(folder / f"{n}.m4a", seconds=plan.seconds, tone=110.0 + 10 * n, rhythm=60.0 + 2 * n)
+            said = {"title": f"New song {n}", "artist": f"Band {n}", "duration": plan.seconds}
             youtube.add(f"crowd{n:06d}", audio=sound, decoys=False, **said)  # type: ignore[arg-type]
 
     def fill(self, data: Path) -> None:
-        """Put clips into the library that the bot will open."""
-        library = Library.open(load(data=data), LIGHT)
+        """Put clips into the library that the bot will open, and train it, as it is after its first days."""
+        settings = load(data=data)
+        library = Library.open(settings, self.preset)
+        (part,) = self.preset.parts
         generator = np.random.default_rng(0)
         for n in range(CLIPS):
-            features = Features({"spectrum": generator.standard_normal(BANDS).astype(np.float32)})
+            features = Features({part.encoder: generator.standard_normal(part.size).astype(np.float32)})
             library.add(Clip(f"known{n:06d}", f"Old song {n}", artist=f"Artist {n % 40}"), features)
         with library.write() as connection:  # every server knows all of them
             now = library.get("known000000").added
@@ -95,6 +103,10 @@ class Crowd:
                 for n in range(CLIPS)
             ]
             connection.execute(tables.memberships.insert(), rows)
+        index = Index(settings, library.id)
+        for method in ("standard", "pca"):
+            train(library, index, method)
+        index.close()
         library.close()
 
     async def come(self) -> Outcome:
