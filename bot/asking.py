@@ -60,5 +60,5 @@ async def whisper(interaction: Interaction, sentence: str) -> None:
             await interaction.delete_original_response()
             return
         await interaction.followup.send(sentence, ephemeral=True)
-    except (discord.HTTPException, OSError) as error:
+    except (discord.HTTPException, OSError, RuntimeError) as error:  # the last: the client has been closed
         log.warning("interaction=%d could not be answered: %s", interaction.id, error)

@@ -28,6 +28,8 @@ CONTENT = 2000  # of a message without embeds
 CHOICE = 100  # of an autocomplete choice
 EMBEDS = 10  # per message
 URL = 512  # longest address that is shown as a link
+SOURCE = 100  # the same of a link that was pasted: a canonical one has half of that
+SENTENCE = 320  # characters of an error
 
 ACCENT = discord.Colour(0x5B8DEF)
 TROUBLE = discord.Colour(0xC8553D)
@@ -299,13 +301,14 @@ def withdrawn(texts: Texts, source: str) -> discord.Embed:
 
 def _source(texts: Texts, url: str) -> str:
     """A link as a link, without what every link begins with: Discord shows no link whose text is an address itself."""
-    return link(texts, url.removeprefix("https://").removeprefix("http://").removeprefix("www."), url, 90)
+    shown = url.removeprefix("https://").removeprefix("http://").removeprefix("www.")
+    return link(texts, shown, url if len(url) <= SOURCE else None, 90)
 
 
 def problem(texts: Texts, error: ClipSimError, code: str | None = None) -> str:
     """The error as one line of Markdown, with its code."""
     own = isinstance(error, Told)  # says nothing of strangers, and may name a moment or a role as Discord does
-    sentence = cut(error.message, 400) if own else safe(texts.problem(error), 400)
+    sentence = cut(error.message, SENTENCE) if own else safe(texts.problem(error), SENTENCE)
     return f"{sentence} (`{code or error.code}`)"
 
 

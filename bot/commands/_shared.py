@@ -93,23 +93,24 @@ async def several(bot: Bot, interaction: Interaction, typed: str) -> list[Clip]:
     for line in re.split(r"[;\n]", typed):
         pieces = [piece.strip() for piece in line.split(",") if piece.strip()]
         while pieces:
-            longest = await _title_of(bot, interaction, pieces)
-            found.append(await clip_named(bot, interaction, ", ".join(pieces[:longest])))
+            clip, longest = await _titled(bot, interaction, pieces)
+            found.append(clip or await clip_named(bot, interaction, pieces[0]))
             pieces = pieces[longest:]
             if len(found) > SEVERAL:
                 raise Told("setting", texts_of(interaction).too_many(SEVERAL))
     return found
 
 
-async def _title_of(bot: Bot, interaction: Interaction, pieces: Sequence[str]) -> int:
-    """How many of these pieces, from the first, are one title with commas in it; 1 where none is."""
+async def _titled(bot: Bot, interaction: Interaction, pieces: Sequence[str]) -> tuple[Clip | None, int]:
+    """The clip whose title, with commas in it, the first of these pieces are, and how many; None and 1 if none is."""
     texts = texts_of(interaction)
     for count in range(min(len(pieces), COMMAS + 1), 1, -1):
         wanted = ", ".join(pieces[:count])
         clips = await bot.sim.complete(wanted[: CHOICES * 4], community=community_of(interaction), limit=3)
-        if any(wanted.casefold() in (clip.title.casefold(), render.choice(texts, clip).casefold()) for clip in clips):
-            return count
-    return 1
+        for clip in clips:
+            if wanted.casefold() in (clip.title.casefold(), render.choice(texts, clip).casefold()):
+                return clip, count
+    return None, 1
 
 
 async def named(bot: Bot, interaction: Interaction, clip: str) -> Clip:

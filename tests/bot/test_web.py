@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import html
 import re
 import shutil
@@ -10,22 +12,26 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import numpy as np
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from bot.web import looks
 from bot.web.auth import host_allowed
 from bot.web.questions import MAX_RUNNING
 from bot.web.routes import make_app
 from bot.web.shown import STATUS, plain, status_of
 from bot.web.thumbs import COOKIE, MOST
 from clipsim import errors
+from clipsim import map as maps
 from clipsim.courtesy import Youtube
-from clipsim.model import Answer, Clip, Cluster, Label, Match, Progress, Vote
+from clipsim.model import HOME, Answer, Clip, Cluster, Label, Match, Progress, Vote
 from clipsim.settings import Settings
 
 LINK = "https://www.youtube.com/watch?v=aaaaaaaaaa1"
@@ -128,8 +134,15 @@ class Shelf:
         if up is not None:
             self.cast[voter, query.id, result.id] = Vote(query.id, result.id, up, voter, **more)
 
-    async def map(self, path: Path, **_: Any) -> None:
+    async def version(self, *, community: str = HOME) -> str:
+        return f"{community} {[known.id for known in self.all]}"
+
+    async def map(self, path: Path, *, community: str = HOME) -> None:
         self.maps += 1
+        if path.suffix == ".html":
+            clips = [known for known in self.all if community == "guild"]
+            await asyncio.to_thread(maps.draw, path, np.zeros((len(clips), 2)), clips, [])
+            return
         await asyncio.to_thread(path.write_bytes, b"\x89PNG\r\n\x1a\n picture")
 
     async def status(self) -> dict[str, Any]:
@@ -706,6 +719,73 @@ async def test_the_map_is_drawn_once_for_each_state_of_the_library(serve: Serve)
         assert response.status == 200
     assert served.shelf.maps == 2
     assert maps_on_disk() == before
+
+
+# a signed link to one community's map
+
+
+OUTSIDE = {"Host": "clips.example"}
+
+
+async def look(served: Served, token: str, **headers: str) -> tuple[int, str, Any]:
+    async with served.client.get(f"/look/{token}", headers={**OUTSIDE, **headers}) as response:
+        return response.status, await response.text(), response.headers
+
+
+async def test_a_signed_link_shows_one_communitys_map_and_nothing_else(serve: Serve) -> None:
+    served = await serve(*CLIPS, web_url="https://clips.example/")
+    until = datetime.now(UTC) + timedelta(hours=1)
+    status, body, headers = await look(served, looks.sign(served.shelf.key, "guild", until))
+    assert status == 200
+    assert all(known.title in body for known in CLIPS)
+    assert headers["Cache-Control"] == "private, no-store"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["X-Frame-Options"] == "DENY"
+    script = re.findall(r"<script>(.*?)</script>", body, re.DOTALL)[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in headers["Content-Security-Policy"]
+    status, body, _ = await look(served, looks.sign(served.shelf.key, "another", until))
+    assert status == 200
+    assert not any(known.title in body for known in CLIPS)
+    for path in (
+        "/",
+        "/map.png",
+        "/api/complete?text=a",
+        f"/clip/{CLIPS[0].id}",
+        "/healthz",
+        "/metrics",
+        "/static/style.css",
+    ):
+        async with served.client.get(path, headers=OUTSIDE) as response:
+            assert response.status == 403, path
+    async with served.client.post("/api/answer", json={"source": "x"}, headers=OUTSIDE) as response:
+        assert response.status == 403
+
+
+async def test_a_link_that_has_ended_or_was_made_up_shows_nothing(serve: Serve) -> None:
+    served = await serve(*CLIPS, web_url="https://clips.example/")
+    now = datetime.now(UTC)
+    good = looks.sign(served.shelf.key, "guild", now + timedelta(hours=1))
+    said, signature = good.split(".")
+    other = looks.sign(served.shelf.key, "home", now + timedelta(hours=1)).split(".")[0]
+    wrong = [
+        looks.sign(served.shelf.key, "guild", now - timedelta(seconds=2)),
+        looks.sign(b"another library", "guild", now + timedelta(hours=1)),
+        *(f"{other}.{signature}", said, f"{said}.", f".{signature}", "x", "x" * 5000, good[:-1], good + "A"),
+        *("é.é", f"{said}.%00", "bnVsbA.x"),
+    ]
+    for token in wrong:
+        status, body, _ = await look(served, token)
+        assert status == 404, token
+        assert not any(known.title in body for known in CLIPS)
+    assert (await look(served, good))[0] == 200
+
+
+async def test_without_a_public_address_its_name_is_refused(serve: Serve) -> None:
+    served = await serve(*CLIPS)
+    token = looks.sign(served.shelf.key, "guild", datetime.now(UTC) + timedelta(hours=1))
+    assert (await look(served, token))[0] == 403
+    assert (await look(served, token, Host="127.0.0.1"))[0] == 200
 
 
 async def test_health(serve: Serve) -> None:

@@ -386,9 +386,8 @@ async def _write(call: Call, message: Message, payload: JSON | None = None, *, n
     message.apply(payload, call.files)
     there = {attached["filename"] for attached in message.attachments}
     shown = {str((embed.get("image") or {}).get("url", "")) for embed in message.embeds}
-    if missing := {url for url in shown if url.startswith("attachment://")} - {
-        f"attachment://{name}" for name in there
-    }:
+    named = {url.removeprefix("attachment://") for url in shown if url.startswith("attachment://")}
+    if missing := named - there:
         call.discord.failures.append(f"an embed shows what is not attached: {missing}")
     call.discord.add(message)
     await call.discord.dispatch("MESSAGE_CREATE" if new else "MESSAGE_UPDATE", call.discord.message_event(message))
