@@ -218,7 +218,7 @@ async def test_preferences_are_kept_as_they_were_given(tmp_path: Path) -> None:
 
 
 OWN = {  # about what is a community's own
-    *("add", "ingest", "accept", "remove", "contributors"),
+    *("add", "accept", "remove", "contributors"),
     *("jobs", "job", "recent_jobs", "retry_job", "cancel_job", "drop_job"),
     *("set_preferences", "share", "post", "set_place", "leave", "come_back", "forget_community"),
     *("keep_list", "kept_list"),
