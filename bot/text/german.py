@@ -343,9 +343,6 @@ class German(GermanReplies, Texts):
         "not-permitted": "Das darfst du hier nicht.",
         "daily-limit": "Für heute ist es genug.",
         "empty-playlist": "In dieser Playlist ist kein Video, das ich holen kann.",
-        "paused": "YouTube bittet diesen Server, langsamer zu machen: von dort wird gerade nichts geholt.",
-        "no-job": "An diesem Link wird nicht (mehr) gearbeitet.",
-        "cancelled": "Dieser Link wurde abgebrochen.",
     }
     HINTS: Mapping[str, str] = {
         "source": "",
@@ -381,9 +378,6 @@ class German(GermanReplies, Texts):
         "not-permitted": "Frag jemanden, der es verwaltet.",
         "daily-limit": "Versuch es morgen noch einmal.",
         "empty-playlist": "Prüfe, ob sie öffentlich ist.",
-        "paused": "Versuch es später noch einmal.",
-        "no-job": "Poste ihn noch einmal.",
-        "cancelled": "Poste ihn noch einmal, wenn du ihn doch willst.",
     } | {code: _ASK for code, hint in Texts.HINTS.items() if hint == Texts.HINTS["error"]}
     STALE_COMMAND = "Dieser Befehl hat sich geändert. Warte eine Minute, lade Discord neu und versuch es noch einmal."
 
