@@ -201,7 +201,7 @@ async def test_a_pasted_link_ends_in_the_reply(world: World) -> None:
 async def test_progress_is_told_at_a_pace_that_discord_allows(world: World) -> None:
     reply = world.discord.messages("general")[0]
     stages = progress_of(reply)
-    known = ["fetching", "listening", "watching", "reading", "comparing"]
+    known = ["fetching", "listening", "reading", "watching", "comparing"]
     assert stages  # the encoders are loaded for the first clip: long enough for some progress to show
     assert stages == sorted(stages, key=known.index)
     times = [edit.at for edit in reply.history]
