@@ -13,7 +13,7 @@ import numpy as np
 from clipsim.map import Scene, Theme, name
 
 INCHES, DPI = (12.8, 9.0), 150
-SMALL = (7.2, 4.8)  # inches of a picture without heading and legend
+SMALL, SMALL_DPI = (5.4, 3.6), 160  # of a picture without heading and legend: shown half as wide, it can be read
 DIMMED = 0.13  # opacity of a dot whose cluster is not the one that stands out
 PANEL = 0.76  # share of the width that the dots have; the legend has the rest
 FLATTEST, MARGIN = 0.55, 1.12  # a flat map is stretched, but not by over two; room at the rim
@@ -32,7 +32,8 @@ def picture(path: Path, scene: Scene, theme: Theme, *, small: bool = False) -> N
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=SMALL if small else INCHES, dpi=DPI, facecolor=theme.ground)
+    dpi = SMALL_DPI if small else DPI
+    figure = Figure(figsize=SMALL if small else INCHES, dpi=dpi, facecolor=theme.ground)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.01, 0.015, 0.98, 0.97) if small else (0.02, 0.03, PANEL - 0.03, 0.88))
     axes.set_axis_off()
@@ -44,9 +45,10 @@ def picture(path: Path, scene: Scene, theme: Theme, *, small: bool = False) -> N
         _heading(figure, scene, theme)
         _legend(figure, scene, theme)
     taken: list[Box] = []
-    _labels(axes, scene, theme, taken)
+    if not small or scene.lit is None:  # else the words beside it name the cluster, and a label would hide it
+        _labels(axes, scene, theme, taken)
     _titles(axes, scene, theme, taken)
-    figure.savefig(path, dpi=DPI, facecolor=theme.ground, metadata={})
+    figure.savefig(path, dpi=dpi, facecolor=theme.ground, metadata={})
 
 
 def _dots(axes: Any, scene: Scene, theme: Theme) -> None:
@@ -129,7 +131,7 @@ def _titles(axes: Any, scene: Scene, theme: Theme, taken: list[Box]) -> None:
     marked = [row for row, clip in enumerate(scene.clips) if clip.id in scene.marked]
     others = [rows[rank] for rank in range(max(map(len, groups), default=0)) for rows in groups if rank < len(rows)]
     order = list(dict.fromkeys([*marked, *others, *(range(len(scene.clips)) if scene.lit is None else ())]))
-    reach = (_size(len(scene.clips)) / np.pi) ** 0.5 * DPI / 72  # a dot's radius in pixels
+    reach = (_size(len(scene.clips)) / np.pi) ** 0.5 * axes.figure.dpi / 72  # a dot's radius in pixels
     dots = axes.transData.transform(scene.points) if len(scene.points) else np.zeros((0, 2))
     written = 0
     for row in order[: 4 * TITLES]:

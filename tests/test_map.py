@@ -81,7 +81,7 @@ def test_a_cluster_that_is_lit_stands_out_of_a_small_picture(tmp_path):
         matplotlib.image.imread(draw(tmp_path / "small.png", layout(rows), clips, clusters, lit=lit, small=True))
         for lit in (None, [2])
     ]
-    assert pictures[0].shape == pictures[1].shape == (720, 1080, 4)
+    assert pictures[0].shape == pictures[1].shape == (576, 864, 4)
     for cluster in (0, 1, 2):
         rgb = np.array([int(maps.COLOURS[cluster][at : at + 2], 16) / 255 for at in (1, 3, 5)])
         plain, lit = ((np.abs(picture[..., :3] - rgb).max(axis=2) < 0.1).sum() for picture in pictures)

@@ -75,7 +75,7 @@ class GermanReplies(Replies):
 
     def mix_title(self, add: Sequence[str], less: Sequence[str]) -> str:
         """Of a mix."""
-        return " − ".join((" + ".join(add), *less))
+        return " − ".join((" + ".join(map(self.find_title, add)), *map(self.find_title, less)))
 
     def find_title(self, words: str) -> str:
         """Of what a search found."""

@@ -111,6 +111,12 @@ def select(custom_id: str, placeholder: str, options: Sequence[discord.SelectOpt
     return [ui.Select(custom_id=custom_id, placeholder=render.cut(placeholder, PLACEHOLDER), options=shown)]
 
 
+def together(*rows: Sequence[Item]) -> list[Sequence[Item]]:
+    """These rows of buttons as one where it has room for them."""
+    one = [item for row in rows for item in row]
+    return [one] if len(one) <= BUTTONS else list(rows)
+
+
 def view(rows: Iterable[Sequence[Item]], *presses: Callable[[Item], Item]) -> ui.View:
     """A view of these rows; the empty ones are left out. Of `presses` the first takes each part whose name it knows."""
     made = ui.View(timeout=None)

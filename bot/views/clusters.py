@@ -73,7 +73,8 @@ async def show_one(interaction: Interaction, number: int, *, page: int = 0) -> N
         turns.append(parts.button(_named("p", owner, number, max(0, page - 1)), "◀", off=page == 0))
         turns.append(parts.button(_named("n", owner, number, page + 1), "▶", off=page == last))
     walk = similar.walk_on(texts, here)
-    view = parts.view([turns, parts.plays(texts, cluster.members), walk], Press, similar.Walk)
+    rows = parts.together(turns, parts.plays(texts, cluster.members))
+    view = parts.view([*rows, walk], Press, similar.Walk)
     await _write(interaction, pages.group(texts, cluster, page), view, files)
 
 
@@ -103,7 +104,8 @@ def of_clip(texts: Texts, clip: Clip, found: Cluster | None, owner: int) -> ui.V
         like,
     ]
     walk = similar.walk_on(texts, others[: pages.SIZE])
-    return parts.view([turns, parts.plays(texts, [clip, *others]), walk], Press, similar.Press, similar.Walk)
+    rows = parts.together(turns, parts.plays(texts, [clip, *others]))
+    return parts.view([*rows, walk], Press, similar.Press, similar.Walk)
 
 
 async def _nearest_first(sim: ClipSim, clip: Clip, found: Cluster, community: str) -> Cluster:

@@ -59,7 +59,7 @@ async def mix(
 ) -> Listing:
     """What is like some and unlike others. Raises as `ClipSim.mix`."""
     found = await sim.mix(list(add), list(less), k, community=community)
-    return await _kept(sim, found, played(found, k, add, _names(texts, [*add, *less]), less), place, community)
+    return await _kept(sim, found, played(found, k, add, _titles(texts, [*add, *less]), less), place, community)
 
 
 async def find(sim: ClipSim, words: str, *, place: str | None, community: str) -> Listing:
@@ -73,6 +73,11 @@ async def _kept(sim: ClipSim, found: Playlist | Search, listing: Listing, place:
     ids = listing.ids[: pages.SIZE] if isinstance(found, Search) else None
     await sim.shown(found if ids is None else ids, community=community, place=place)
     return listing
+
+
+def _titles(texts: Texts, clips: Sequence[Clip]) -> list[str]:
+    """Of clips between plus and minus signs: artists have dashes after them."""
+    return [render.clean(clip.title) or render.name(texts, clip) for clip in clips]
 
 
 def _names(texts: Texts, clips: Sequence[Clip]) -> list[str]:
@@ -110,8 +115,7 @@ def _view(texts: Texts, listing: Listing, clips: Sequence[Clip], owner: int, key
     if listing.kind == "path":
         others.append(press("t", texts.TURN_ROUND))
     plays = parts.plays(texts, listing.ids)
-    walk = similar.walk_on(texts, clips)
-    return parts.view([turns, others, plays, walk], Press, similar.Walk)
+    return parts.view([*parts.together(turns, others, plays), similar.walk_on(texts, clips)], Press, similar.Walk)
 
 
 class Press(

@@ -94,7 +94,7 @@ def view(texts: Texts, page: Page, votes: Mapping[str, Vote] | None = None) -> u
     played = parts.plays(texts, [clip, *(match.clip for match in results)]) if results else []
     thumbs = parts.select(asked.named("v"), *_thumbs(texts, results, votes or {}))
     walk = walk_on(texts, [match.clip for match in results])
-    return parts.view([by if results else [], [*turns, *played], thumbs, walk], Press, Walk)
+    return parts.view([by if results else [], *parts.together(turns, played), thumbs, walk], Press, Walk)
 
 
 def several(texts: Texts, clips: Sequence[Clip]) -> ui.View:

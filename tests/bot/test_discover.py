@@ -164,7 +164,7 @@ async def test_a_mix_of_several_named_by_titles_ids_and_links(room: Room) -> Non
     message = await room.slash("mix", add=add, less="Song 9,Song 10")
     added = ["clip0000002", "clip0000005", "clip0000007", "clip0000008"]
     assert room.sim.asked("mix") == [(added, ["clip0000009", "clip0000010"], 10, room.community)]
-    assert said(message).startswith("Artist 2 – Song 2 + Artist 5 – Hello, Goodbye, Again + Artist 7 – Song 7 + … − ")
+    assert said(message).startswith("“Song 2” + “Hello, Goodbye, Again” + “Song 7” + “…” − “Song 9” − ")
     await room.ann.click(message, label=text.LONGER)
     assert room.sim.asked("mix")[1][2] == 15
 
