@@ -97,7 +97,7 @@ def ours() -> Callable[[], object]:
         told["known"] = time.perf_counter() - again
         return told
 
-    work.library = opened  # type: ignore[attr-defined] - it closes when nobody holds it any more
+    work.close = lambda: loop.run_until_complete(opened.__aexit__(None, None, None))  # type: ignore[attr-defined]
     return work
 
 

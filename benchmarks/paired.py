@@ -1,7 +1,7 @@
 """Two ways to do one thing, by turns, each run in a process of its own: seconds, peak memory, and the ratio by pairs.
 
-A way is a function that prepares (imports, weights, input, a first call on a little of it) and returns what is timed.
-Machines drift: only the runs of one pair are compared with each other.
+A way is a function that prepares (imports, weights, input, a first call on a little of it) and returns what is timed;
+if that has a `close`, it is called in the end. Machines drift: only the runs of one pair are compared with each other.
 """
 
 from __future__ import annotations
@@ -99,4 +99,5 @@ def _once(way: Way) -> Run:
     told = work()
     seconds = time.perf_counter() - begun
     more = told if isinstance(told, dict) else {}
+    getattr(work, "close", lambda: None)()
     return Run(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, more)

@@ -218,9 +218,10 @@ async def test_preferences_are_kept_as_they_were_given(tmp_path: Path) -> None:
 
 
 OWN = {  # about what is a community's own
-    *("add", "accept", "remove", "drop_job", "recent_jobs", "contributors"),
+    *("add", "accept", "remove", "contributors"),
+    *("jobs", "job", "recent_jobs", "retry_job", "cancel_job", "drop_job"),
     *("set_preferences", "share", "post", "set_place", "leave", "come_back", "forget_community"),
-    *("keep_list", "kept_list", "job", "jobs", "retry_job", "cancel_job"),
+    *("keep_list", "kept_list"),
 }
 LEFT_TO_OTHERS = {"similar", "clusters"}  # which ask methods that are looked at here
 
