@@ -144,6 +144,18 @@ def test_the_discord_table_is_the_bot_s() -> None:
         assert f"`{call}`" in table or f"“{call}”" in table, call
 
 
+def test_the_page_for_discord_has_every_command_and_its_pictures_are_small() -> None:
+    from bot.text import ENGLISH as said
+
+    page = text("docs/discord.md")
+    for call, _ in said.HELP_LINES:
+        assert not call.startswith("/") or f"`{call.split()[0]}" in page, call
+    shown = re.findall(r"!\[[^\]]+\]\((pictures/[\w-]+\.png)\)", page)
+    assert len(shown) >= 9
+    for picture in shown:
+        assert (ROOT / "docs" / picture).stat().st_size < 150_000, picture
+
+
 def test_pictures_are_whole() -> None:
     for picture in (ROOT / "docs" / "pictures").glob("*.svg"):
         assert ElementTree.parse(picture).getroot().tag.endswith("svg")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,9 +11,11 @@ import discord
 from discord import ui
 
 from bot import asking, render
-from bot.asking import Interaction, log
+from bot.asking import Interaction
 from bot.text import Texts
 from clipsim.model import Clip, watch_links
+
+log = logging.getLogger(__name__)
 
 LABEL = 80  # characters of a button
 OPTION = 100  # of an option's label, value and description

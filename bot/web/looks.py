@@ -27,7 +27,7 @@ def sign(secret: bytes, community: str, until: datetime) -> str:
 def community(secret: bytes, token: str, now: datetime) -> str | None:
     """Whose map a token shows; None where it is not one of ours, or has ended."""
     said, _, signature = token[:LONGEST].partition(".")
-    if not hmac.compare_digest(signature.encode(), _text(_signature(secret, said)).encode()):
+    if not hmac.compare_digest(signature.encode("utf-8", "replace"), _text(_signature(secret, said)).encode()):
         return None
     try:
         name, until = json.loads(base64.urlsafe_b64decode(said + "=" * (-len(said) % 4)))
