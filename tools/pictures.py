@@ -30,7 +30,7 @@ from bot.text import ENGLISH, GERMAN, Texts  # noqa: E402
 from bot.views import clusters, library, lists, similar, surprise  # noqa: E402
 from clipsim import ClipSim, demo, settings  # noqa: E402
 from clipsim.errors import RateLimited  # noqa: E402
-from clipsim.model import HOME, Clip, Vote  # noqa: E402
+from clipsim.model import HOME, Answer, Clip, Features, Vote  # noqa: E402
 from tools.chat import Reply, draw  # noqa: E402
 
 GUILD, ANN = "made-up", 80351110224678912
@@ -92,11 +92,12 @@ async def replies(sim: ClipSim, texts: Texts, names: tuple[str, ...]) -> list[Re
             similar.view(texts, shown, votes),
         )
     ]
-    heard = tuple(
-        replace(match, by={sense: value for sense, value in match.by.items() if sense != "video"})
-        for match in found.results[:3]
+    early = await asyncio.to_thread(_heard, sim, seed)
+    early = replace(
+        early,
+        query=told(early.query),
+        results=tuple(replace(match, clip=told(match.clip)) for match in early.results),
     )
-    early = replace(found, pending=("video",), results=heard)
     made.append(Reply("early", "↱ <b>@ann</b> https://youtu.be/…", render.answer(texts, early)))
     group = await sim.cluster_of(seed)
     if group is not None:
@@ -193,6 +194,19 @@ class _Job:
     state: str
     error_code: str | None = None
     retry_at: Any = None
+
+
+def _heard(sim: ClipSim, clip: Clip) -> Answer:
+    """What is answered while the clip is still being watched."""
+    known = sim._library.features([clip.id])[clip.id]
+    unseen = {part.encoder for part in sim.preset.of("video")}
+    heard = Features(
+        {name: vector for name, vector in known.vectors.items() if name not in unseen},
+        tempo=known.tempo,
+        tags=known.tags,
+        fingerprint=known.fingerprint,
+    )
+    return replace(sim._engine.preview(clip, heard, 5, "all", HOME), pending=("video",))
 
 
 def _online(shown: similar.Page) -> similar.Page:
