@@ -9,6 +9,7 @@ import discord
 
 from bot import guilds, render
 from bot.text import Texts, for_locale
+from bot.trouble import explained
 
 if TYPE_CHECKING:
     from bot.guilds import Guild
@@ -41,8 +42,6 @@ def chosen_by(interaction: Interaction) -> Guild:
 
 async def explain(interaction: Interaction, error: BaseException) -> None:
     """Log the error, and tell its sentence and code."""
-    from bot.errands import explained  # which shows answers, and so knows of buttons
-
     told, code = explained(error, f"interaction={interaction.id}")
     await whisper(interaction, render.problem(texts_of(interaction), told, code))
 

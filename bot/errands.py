@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,17 +18,18 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
-from bot import links, metrics, places, render
+from bot import links, places, render
 from bot.board import PASSING, Board
 from bot.gate import Admission
 from bot.replies import Reply
 from bot.text import for_locale
+from bot.trouble import explained
 from bot.turns import Turns, Work
 from bot.views import clusters, similar
 from bot.views.answered import Answered, under
 from bot.wishes import Errand, Wish, first_post, place_of
 from clipsim.context import Context, working_for
-from clipsim.errors import ClipSimError, NoSuchJob, UnexpectedError
+from clipsim.errors import ClipSimError, NoSuchJob
 from clipsim.model import JSON, Answer, Stage
 
 if TYPE_CHECKING:
@@ -362,15 +362,3 @@ async def _shown(reply: Any) -> list[discord.Embed]:
     except PASSING as error:
         log.info("an earlier reply cannot be read: %s", error)
         return []
-
-
-def explained(error: BaseException, where: str) -> tuple[ClipSimError, str]:
-    """The error for a person, and the code that is shown and logged; something unexpected gets one of its own."""
-    if isinstance(error, ClipSimError) and not isinstance(error, UnexpectedError):
-        metrics.ERRORS.labels(error.code).inc()
-        log.info("%s failed code=%s: %s", where, error.code, error)
-        return error, error.code
-    metrics.ERRORS.labels(UnexpectedError.code).inc()
-    code = f"{UnexpectedError.code}-{secrets.token_hex(3)}"
-    log.error("%s failed code=%s", where, code, exc_info=error)
-    return UnexpectedError(), code

@@ -17,8 +17,8 @@ import discord
 
 from bot import render
 from bot.board import PACE, PASSING
-from bot.errands import explained
 from bot.text import Texts, for_locale
+from bot.trouble import explained
 from clipsim.errors import ClipSimError
 
 if TYPE_CHECKING:
