@@ -147,10 +147,11 @@ class Standby:
         ready, self._ready = self._ready, None
         try:
             if ready is not None:
-                child = await ready[0]
-                if child.alive and ready[1] == _stamp():
-                    return child
-                await child.end()
+                with contextlib.suppress(OSError):  # it could not be started then; a new one may be now
+                    child = await ready[0]
+                    if child.alive and ready[1] == _stamp():
+                        return child
+                    await child.end()
             return await Child.start()
         finally:
             self._refill()
@@ -160,7 +161,8 @@ class Standby:
         self._keeping = False
         ready, self._ready = self._ready, None
         if ready is not None:
-            await (await ready[0]).end()
+            with contextlib.suppress(OSError):
+                await (await ready[0]).end()
 
     def _refill(self) -> None:
         if self._keeping and self._ready is None:

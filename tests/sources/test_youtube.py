@@ -195,6 +195,31 @@ async def test_a_process_on_standby(youtube: FakeYouTube, made: dict[str, Path],
     assert not last.alive and len(youtube.paths("/media/")) == 3
 
 
+async def test_a_process_that_could_not_be_kept_ready_stops_nothing(
+    youtube: FakeYouTube, made: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system was out of processes when it was to be started, and is not any more."""
+    youtube.add(ID, audio=made["audio"])
+    spawn = asyncio.create_subprocess_exec
+
+    async def out_of_processes(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    standby = Standby()
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", out_of_processes)
+    standby.keep()
+    await asyncio.sleep(0.05)
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", spawn)
+    try:
+        found = await fetch(parse(ID), tmp_path / "new", Settings(cache=tmp_path / "cache"), standby=standby)
+        assert found.audio is not None
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", out_of_processes)
+        await (await standby.take()).end()
+        await asyncio.sleep(0.05)
+    finally:
+        await standby.close()
+
+
 async def test_a_process_from_before_an_upgrade_is_not_used(
     youtube: FakeYouTube, made: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
